@@ -42,8 +42,8 @@ def items(config: Config, mariadb_url: str, tmp_path: Path) -> Config:
 def transaction(config: Config, *, autocommit: bool = False) -> Iterator[Any]:
     """One that is open, and rolled back at the end if it was not committed."""
     url = config.database("mariadb").url
-    options = {"host": url.host, "port": url.port, "user": url.username, "database": url.database}
-    with pymysql.connect(**options, autocommit=autocommit) as connection, connection.cursor() as cursor:  # type: ignore[arg-type]
+    options: dict[str, Any] = {"host": url.host, "port": url.port, "user": url.username, "database": url.database}
+    with pymysql.connect(**options, autocommit=autocommit) as connection, connection.cursor() as cursor:
         yield cursor
         if not autocommit:
             connection.rollback()

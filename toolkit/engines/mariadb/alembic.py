@@ -26,8 +26,8 @@ from toolkit.engines.mariadb.column_definition import Changes, ColumnDefinition,
 from toolkit.engines.mariadb.compared_types import is_same_type, usual_type
 from toolkit.engines.mariadb.kept_column import keeping_values
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
-from toolkit.engines.portable.changed_types import require_not_null, require_parents, require_unique
 from toolkit.engines.portable.alembic_batch import identifiers
+from toolkit.engines.portable.changed_types import require_not_null, require_parents, require_unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Inspector
     from sqlalchemy.types import TypeEngine
 
-_NOT_HERE = "MariaDB is told all of a column to change it, and what that is only the database knows: run it without --sql."
+_NOT_HERE = "MariaDB is told all of a column to change it, which only the database knows: run it without --sql."
 
 
 class MariaDBImpl(MySQLImpl):
@@ -92,7 +92,13 @@ class MariaDBImpl(MySQLImpl):
         self._run(f"{alter} ALTER COLUMN {self._quoted(column_name)} {change}")
 
     def drop_column(
-        self, table_name: str, column: Column[Any], *, schema: str | None = None, if_exists: bool | None = None, **_: Any
+        self,
+        table_name: str,
+        column: Column[Any],
+        *,
+        schema: str | None = None,
+        if_exists: bool | None = None,
+        **_: Any,
     ) -> None:
         """The column, with the keys, indexes and checks that it is a part of: the server would shorten indexes."""
         if self.as_sql:
@@ -138,11 +144,13 @@ class MariaDBImpl(MySQLImpl):
         keys, uniques = there.get_foreign_keys(table, schema), there.get_unique_constraints(table, schema)
         for each in keys:
             if name in (each["name"], implicit_name(table, each["constrained_columns"], "fkey")):
-                self._run(f"ALTER TABLE {self._place(table, schema)} DROP FOREIGN KEY {self._quoted(str(each['name']))}")
+                self._run(
+                    f"ALTER TABLE {self._place(table, schema)} DROP FOREIGN KEY {self._quoted(str(each['name']))}"
+                )
                 return
-        for each in uniques:
-            if name in (each["name"], implicit_name(table, [*each["column_names"]], "key")):
-                parts = self._without_index(there, table, schema, str(each["name"]), keys)
+        for unique in uniques:
+            if name in (unique["name"], implicit_name(table, unique["column_names"], "key")):
+                parts = self._without_index(there, table, schema, str(unique["name"]), keys)
                 self._run(f"ALTER TABLE {self._place(table, schema)} {', '.join(parts)}")
                 return
         self._run(f"ALTER TABLE {self._place(table, schema)} DROP CONSTRAINT {self._quoted(name)}")
@@ -168,12 +176,12 @@ class MariaDBImpl(MySQLImpl):
         parts = self._without_index(there, table.name, table.schema, str(index.name), keys)
         self._run(f"ALTER TABLE {self._place(table.name, table.schema)} {', '.join(parts)}")
 
-    def _without_index(
-        self, there: Inspector, table: str, schema: str | None, name: str, keys: list[Any]
-    ) -> list[str]:
+    def _without_index(self, there: Inspector, table: str, schema: str | None, name: str, keys: list[Any]) -> list[str]:
         """What drops an index, and makes those that foreign keys need in its place."""
         parts = [f"DROP INDEX {self._quoted(name)}"]
-        indexes = {str(each["name"]): each["column_names"] for each in there.get_indexes(table, schema)}
+        indexes: dict[str, list[Any]] = {
+            str(each["name"]): each["column_names"] for each in there.get_indexes(table, schema)
+        }
         gone, rest = indexes.pop(name, []), [*indexes.values()]
         rest.append(there.get_pk_constraint(table, schema)["constrained_columns"])
         for each in keys:
@@ -206,7 +214,7 @@ class MariaDBImpl(MySQLImpl):
         """Of a script: how its SQL is understood, and that nothing of it is undone."""
         super().start_migrations()
         if self.as_sql:
-            self.static_output("-- MariaDB commits each statement that changes a schema by itself: stop at the first error.")
+            self.static_output("-- MariaDB commits each statement that changes a schema by itself: stop at an error.")
             self.static_output(set_mode(*MODES, *STANDARD) + self.command_terminator)
 
     # -- comparison ----------------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ _LONG = 3600
 def begin(connection: Connection) -> Callable[[], None]:
     """Set what migrations rest on; what undoes that, and lets the next upgrade begin."""
     dialect: Any = connection.dialect
-    before = dict(zip(_GIVEN_BACK, _rows(connection, f"SELECT {', '.join(f'@@{each}' for each in _GIVEN_BACK)}")[0]))
+    [found] = _rows(connection, f"SELECT {', '.join(f'@@{each}' for each in _GIVEN_BACK)}")
+    before = dict(zip(_GIVEN_BACK, found, strict=True))
     _rows(connection, f"SET NAMES {CHARSET} COLLATE {COLLATION}")
     _rows(connection, set_mode(*MODES, *STANDARD))
     _rows(connection, f"SET SESSION {', '.join(f'{name} = {value}' for name, value in _SETTINGS.items())}")

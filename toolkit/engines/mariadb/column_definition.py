@@ -16,6 +16,8 @@ from toolkit.engines.mariadb.types import TEXTS, actual_type, standard
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection
     from sqlalchemy.types import TypeEngine
 
@@ -36,8 +38,13 @@ _ON_UPDATE = re.compile(r"on update current_timestamp(?:\(\d*\))?", re.IGNORECAS
 
 def keyed_table(connection: Connection, name: str, schema: str | None) -> Table:
     """A table by its key alone, by which rows are named."""
-    keys = inspect(connection).get_pk_constraint(name, schema)["constrained_columns"]
-    return Table(name, MetaData(), *(Column(key, primary_key=True) for key in keys), schema=schema)
+    return keyed(name, inspect(connection).get_pk_constraint(name, schema)["constrained_columns"], schema)
+
+
+def keyed(name: str, keys: Iterable[str], schema: str | None = None) -> Table:
+    """A table of these key columns, whatever else it has."""
+    columns: list[Any] = [Column(key, primary_key=True) for key in keys]
+    return Table(name, MetaData(), *columns, schema=schema)
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,8 @@ class ColumnDefinition:
         found = connection.execute(_COLUMN, {"schema": schema, "table": table, "column": column}).first()
         if found is None:
             raise MigrationError(f"{table} has no column {column!r}.", "See: toolkit database check")
-        told = found._mapping
         self._row: Any = SimpleNamespace(
-            **{name: standard(value) if name in _SQL and value else value for name, value in told.items()}
+            **{name: standard(value) if name in _SQL and value else value for name, value in found._asdict().items()}
         )
         self.table = keyed_table(connection, table, schema)
         self.name = column
@@ -122,7 +128,9 @@ class ColumnDefinition:
                 "Drop it and add it anew in the migration.",
             )
         clause = default if isinstance(default, DefaultClause) else DefaultClause(default)
-        column: Column[Any] = Column(self.name, type_ if type_ is not None else self._known_type(), server_default=clause)
+        column: Column[Any] = Column(
+            self.name, type_ if type_ is not None else self._known_type(), server_default=clause
+        )
         compiler: Any = self._dialect.ddl_compiler(self._dialect, None)  # type: ignore[arg-type]
         return str(compiler.get_column_default_string(column)).replace("%%", "%")
 

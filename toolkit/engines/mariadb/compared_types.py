@@ -6,8 +6,6 @@ import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from toolkit.engines.mariadb.column_types import type_of
 from toolkit.engines.mariadb.dialect import room_of, unique_together
 from toolkit.engines.mariadb.types import INTEGERS, TEXTS, actual_type, labels_of

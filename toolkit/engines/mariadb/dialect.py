@@ -248,7 +248,12 @@ def is_enforced(index: Any) -> bool:
 
 
 def show_create_table(
-    dialect: Any, connection: Any, table: Any = None, charset: str | None = None, full_name: str | None = None
+    dialect: Any,
+    connection: Any,
+    table: Any = None,
+    _charset: str | None = None,
+    full_name: str | None = None,
+    **_: Any,
 ) -> str:
     """A table's definition in the words that SQLAlchemy takes apart, whatever the session's are."""
     name = full_name or dialect.identifier_preparer.format_table(table)

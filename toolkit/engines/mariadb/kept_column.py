@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from toolkit.core.verbatim import verbatim
+from toolkit.engines.mariadb.column_definition import ColumnDefinition, keyed
 from toolkit.engines.mariadb.types import BYTES, TEXTS, actual_type
 from toolkit.engines.portable.changed_types import lost_as, require_none
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection
-
-    from toolkit.engines.mariadb.column_definition import ColumnDefinition
 
 _STAGE = "toolkit_change"
 _OLD, _NEW, _BACK = "toolkit_old", "toolkit_new", "toolkit_back"
@@ -60,10 +59,7 @@ def keeping_values(connection: Connection, column: ColumnDefinition, new: str) -
 
 
 def _require_same(connection: Connection, column: ColumnDefinition, new: str) -> None:
-    from sqlalchemy import Column, MetaData, Table
-
-    keys = (Column(key.name, primary_key=True) for key in column.table.primary_key)
-    stage: Any = Table(_STAGE, MetaData(), *keys)
+    stage: Any = keyed(_STAGE, [key.name for key in column.table.primary_key])
     is_bytewise = actual_type(column.type).name in TEXTS | BYTES
     old, back = (f"BINARY {each}" if is_bytewise else each for each in (_OLD, _BACK))
     # As what the user knows it by.

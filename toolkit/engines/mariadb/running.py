@@ -74,7 +74,9 @@ def _listed(connection: MariaDBSession) -> list[RunningTransaction]:
     )
 
 
-def _transaction(number: int, session: int, started: Any, age: int | None, steady: int, writes: int) -> RunningTransaction:
+def _transaction(
+    number: int, session: int, started: Any, age: int | None, steady: int, writes: int
+) -> RunningTransaction:
     ids = {f"x{number}"} if number else set()
     if session:
         ids.add(f"s{session}@{started}".replace(" ", "T"))

@@ -10,13 +10,15 @@ from sqlalchemy import event
 from toolkit.operations.migrations.committed_alone import listed, told_alone
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, ExceptionContext
+
     from toolkit.engines.contract import Engine as Kind
     from toolkit.operations.migrations.failures import Place
-    from sqlalchemy import Connection, Engine, ExceptionContext
 
 _READING = frozenset(
     {
-        *("SELECT", "PRAGMA", "EXPLAIN", "SHOW", "DESCRIBE", "SET", "BEGIN", "START", "SAVEPOINT", "RELEASE", "ROLLBACK"),
+        *("SELECT", "PRAGMA", "EXPLAIN", "SHOW", "DESCRIBE", "SET"),
+        *("BEGIN", "START", "SAVEPOINT", "RELEASE", "ROLLBACK"),
     }
 )
 # These end a transaction, and change nothing that stays.

@@ -361,4 +361,5 @@ def _kept(text: str, column: sa.Column[str]) -> str:
 def _quoted(name: str, dialect: Dialect) -> str:
     """A column's name as the source is asked for it."""
     preparer: Any = dialect.identifier_preparer
-    return f"{preparer.initial_quote}{name.replace(preparer.escape_quote, preparer.escape_quote * 2)}{preparer.final_quote}"
+    escaped = name.replace(preparer.escape_quote, preparer.escape_quote * 2)
+    return f"{preparer.initial_quote}{escaped}{preparer.final_quote}"
