@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from toolkit.core.schema import Note, Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, TableFacts
 from toolkit.engines.delta.adapters import LakeCodec
 from toolkit.engines.delta.features import CAPABILITIES
 from toolkit.engines.delta.filling import fill, write_part
-from toolkit.engines.delta.session import OWN, LakeSession, session_of
+from toolkit.engines.delta.session import OWN, REMEDY, LakeSession, session_of
 from toolkit.engines.delta.table import LakeRepository
 from toolkit.engines.duckdb.connection import DuckDBConnection
 from toolkit.engines.portable.connection import DatabaseConnection
@@ -66,6 +67,15 @@ class LakeConnection(DuckDBConnection):
     def fill(self, spec: TableSpec, parts: Sequence[WrittenPart]) -> None:
         """Let the files of these parts be the table's rows."""
         fill(LakeRepository(self, spec), parts)
+
+    def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
+        """The tables, and a note of each that has rows and cannot be used."""
+        found = super().schema(types)
+        hindered = [
+            Note(name, "table", f"It cannot be used: {reason}.", remedy=REMEDY)
+            for name, reason in self.lake.hindrances.items()
+        ]
+        return replace(found, notes=(*found.notes, *hindered))
 
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table; of a lake that is not there, too."""
