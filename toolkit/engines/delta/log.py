@@ -53,6 +53,8 @@ class Commit:
     """All files of the table behind it."""
     receipt: Mapping[str, Any]
     properties: Mapping[str, str] = field(default_factory=dict)
+    fence: str | None = None
+    """For whom it is, if it only keeps others from committing what they had begun."""
 
 
 def read(place: Place, name: str) -> Snapshot | None:
@@ -208,11 +210,35 @@ def _is_there(place: Place, name: str, version: int, mark: str) -> bool:
     return bool(json.loads(found.get(APPLICATION) or "{}").get("mark") == mark)
 
 
+def is_fenced_alone(place: Place, name: str, base: Snapshot, version: int, fence: str) -> bool:
+    """Whether behind a version and up to that of `base`, nobody has committed anything but such fences.
+
+    Removing old files is a commit, too, and changes no row.
+
+    Raises:
+        DatabaseUnavailableError: it cannot be read.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        history = DeltaTable(place.table(name), version=base.version, **storage(place)).history()
+    except (DeltaError, OSError) as error:
+        raise place.unreachable(error) from error
+    since = [each for each in history if each["version"] > version]
+    told = (json.loads(each.get(APPLICATION) or "{}").get("fence") for each in since)
+    harmless = [
+        own == fence or str(each.get("operation")).startswith("VACUUM") for each, own in zip(since, told, strict=True)
+    ]
+    return len(since) == base.version - version and all(harmless)
+
+
 def _properties(commit: Commit, number: int, mark: str) -> Any:
     from deltalake.transaction import CommitProperties, Transaction
 
+    told = {**commit.receipt, "files": _named(commit.files), "mark": mark, "fence": commit.fence}
     return CommitProperties(
-        custom_metadata={APPLICATION: json.dumps({**commit.receipt, "files": _named(commit.files), "mark": mark})},
+        custom_metadata={APPLICATION: json.dumps(told)},
         # Another commit in between is no matter to resolve: what was verified is this one on top of that version.
         max_commit_retries=0,
         app_transactions=[Transaction(APPLICATION, number, now())],

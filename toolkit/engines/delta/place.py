@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from toolkit.core.parallel import in_order
 from toolkit.engines.delta.storage import DirectoryFiles, Files, StoredFiles
 from toolkit.errors import ConfigurationError, DatabaseUnavailableError, MissingDriverError
 from toolkit.shown_text import HIDDEN, address_without_secrets, is_secret
@@ -24,6 +25,7 @@ _ADDRESS = re.compile(r"delta\+(?P<kind>file|s3):(?://(?P<host>[^/?@]*)(?=[/?]|$
 _SAFE = re.compile(r"[^A-Za-z0-9_.-]|^[_.]")
 _ENCODED = re.compile("~([0-9a-f]{2})")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_AT_ONCE = 16
 _VERSION = re.compile(r"\d{1,18}")
 
 
@@ -54,7 +56,7 @@ class Place:
         return DirectoryFiles(root) if self.is_directory else StoredFiles(root, self.options)
 
     def table_names(self) -> list[str]:
-        """The names of the tables that are there.
+        """The names of the tables that are there, among which may be folders that hold none.
 
         Raises:
             DatabaseUnavailableError: the place cannot be read.
@@ -64,6 +66,17 @@ class Place:
         except OSError as error:
             raise self.unreachable(error) from error
         return [_decoded(each) for each in found if not each.startswith(("_", "."))]
+
+    def are_tables(self, names: Sequence[str]) -> list[bool]:
+        """Which of these have a log.
+
+        Raises:
+            DatabaseUnavailableError: the place cannot be read.
+        """
+        try:
+            return list(in_order(lambda name: self.files(name).has("_delta_log"), names, _AT_ONCE))
+        except OSError as error:
+            raise self.unreachable(error) from error
 
     def unreachable(self, error: BaseException) -> DatabaseUnavailableError:
         """The error to raise in place of a library's."""

@@ -63,6 +63,10 @@ class DirectoryFiles:
         """The folders in it."""
         return sorted(each.name for each in self._root.iterdir() if each.is_dir()) if self._root.is_dir() else []
 
+    def has(self, folder: str) -> bool:
+        """Whether there is such a folder."""
+        return (self._root / folder).is_dir()
+
     def is_atomic(self) -> bool:
         """Whether of several that make one file one succeeds: on a file system, it does."""
         return True
@@ -139,6 +143,20 @@ class StoredFiles:
             raise OSError(str(error)) from error
         return sorted(each.rstrip("/").rpartition("/")[2] for each in found)
 
+    def has(self, folder: str) -> bool:
+        """Whether there is anything in such a folder.
+
+        Raises:
+            OSError: it cannot be listed.
+        """
+        from obstore import list as listing
+        from obstore.exceptions import BaseError
+
+        try:
+            return any(listing(self._store, f"{folder}/", chunk_size=1))
+        except BaseError as error:
+            raise OSError(str(error)) from error
+
     def is_atomic(self) -> bool:
         """Whether of several that make one object at once one succeeds.
 
@@ -178,3 +196,15 @@ class StoredFiles:
 
 
 Files = DirectoryFiles | StoredFiles
+
+
+def listed(files: Files, folder: str) -> list[fs.FileInfo]:
+    """The files below a folder, with their sizes and times; none if it is not there.
+
+    Raises:
+        OSError: they cannot be listed.
+    """
+    from pyarrow import fs
+
+    found = files.readable.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
+    return sorted((each for each in found if each.type is fs.FileType.File), key=lambda each: str(each.path))
