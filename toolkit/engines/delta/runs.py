@@ -110,6 +110,7 @@ class LakeRun:
     def _forget(self) -> None:
         # What it was begun with goes last: without it, nobody would look for the rest.
         self._delete(sorted(self._table.listed(self._folder), key=lambda path: path.endswith(_ABOUT)))
+        self._table.storage.remove_empty(self._folder)
 
     def _delete(self, paths: Sequence[str]) -> None:
         for path in paths:

@@ -63,6 +63,11 @@ class DirectoryFiles:
         """The folders in it."""
         return sorted(each.name for each in self._root.iterdir() if each.is_dir()) if self._root.is_dir() else []
 
+    def remove_empty(self, folder: str) -> None:
+        """Remove a folder without files, if it is there."""
+        with contextlib.suppress(OSError):
+            (self._root / folder).rmdir()
+
     def has(self, folder: str) -> bool:
         """Whether there is such a folder."""
         return (self._root / folder).is_dir()
@@ -142,6 +147,9 @@ class StoredFiles:
         except (BaseError, ValueError) as error:
             raise OSError(str(error)) from error
         return sorted(each.rstrip("/").rpartition("/")[2] for each in found)
+
+    def remove_empty(self, folder: str) -> None:
+        """A store has no folders beside its objects."""
 
     def has(self, folder: str) -> bool:
         """Whether there is anything in such a folder.
