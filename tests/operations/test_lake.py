@@ -29,6 +29,7 @@ from toolkit.engines.contract import RewritesFiles
 from toolkit.engines.delta import files as files_module
 from toolkit.engines.delta import log
 from toolkit.engines.delta.connection import LakeConnection
+from toolkit.engines.delta.place import Place
 from toolkit.engines.delta.tables import LakeTable
 from toolkit.errors import (
     ConfigurationError,
@@ -299,6 +300,38 @@ def test_an_upsert_writes_only_files_that_hold_its_keys_and_tells_so_before(lake
         # It was not read again, but added up: the sum is that of what is read.
         table = connection.repository(SPEC)
         assert table.digest() == digest_batches(SPEC, table.read())
+
+
+def test_a_log_is_read_when_its_table_is_used_and_once(lake: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    (Path(lake.place) / "no table").mkdir()
+    read, asked = log.read, []
+
+    def noting(place: Place, name: str) -> log.Snapshot | None:
+        asked.append(name)
+        return read(place, name)
+
+    monkeypatch.setattr("toolkit.engines.delta.log.read", noting)
+    with connect(lake) as connection:
+        assert sa.inspect(connection.sqlalchemy).get_table_names() == ["number", "other"]
+        assert not asked
+        for _ in range(2):
+            connection.look_up([SPEC])
+            assert connection.repository(SPEC).count() == 10_000
+        assert asked == ["number"]
+        narrow = replace(SPEC, conditions=("id >= (SELECT count(*) FROM OTHER)",))
+        assert digest_batches(SPEC, connection.repository(narrow).read()) == connection.repository(SPEC).digest()
+        assert asked == ["number", "other"]
+        assert {table.name for table in connection.stored_tables()} == {"number", "other"}
+    # What a transaction that is rolled back has read is there afterwards, too, as nothing was.
+    with connect(lake, write=True) as connection:
+        twice = rows(20_000, 20_001).set_column(1, SPEC.schema.field(1), pa.array(["n5"]))
+        with pytest.raises(UniqueConflictError), connection.savepoint():
+            connection.repository(SPEC).upsert_many([twice])
+        connection.repository(SPEC).upsert_many([rows(10_000, 10_003)])
+        connection.commit()
+        assert connection.repository(SPECS["other"]).count() == 0
+    with connect(lake) as connection:
+        assert connection.repository(SPEC).count() == 10_003
 
 
 def test_rows_of_another_writer_are_read_and_no_digest_is_told_of_them(lake: Database) -> None:

@@ -25,7 +25,7 @@ from tests.executors import processes
 from tests.operations.parted import SPEC, fill, only
 from tests.servers import unreliable
 from tests.servers.swift import S3Server
-from toolkit.config import Config, Database
+from toolkit.config import Config, Database, load_config
 from toolkit.core.digest import TableDigest, digest_batches
 from toolkit.core.progress import Silent
 from toolkit.engines import connect
@@ -36,6 +36,7 @@ from toolkit.engines.delta.runs import LakeRun
 from toolkit.engines.delta.storage import DirectoryFiles
 from toolkit.engines.delta.tables import LakeTable
 from toolkit.errors import (
+    ConfigurationError,
     ContentionError,
     DatabaseUnavailableError,
     PartFailedError,
@@ -48,6 +49,7 @@ from toolkit.errors import (
 )
 from toolkit.executors.contract import done, task
 from toolkit.operations.diff.compare import diff
+from toolkit.operations.parts.checking import check_workers
 from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
 from toolkit.operations.sync import sync
@@ -292,16 +294,37 @@ def test_a_dry_run_writes_nothing_and_the_past_is_not_written(two: Config) -> No
     assert not files(two)
 
 
-def test_a_lake_in_an_object_store_is_filled_and_is_one_place_whichever_machine_looks(
-    two: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+def test_a_lake_in_an_object_store_is_filled_by_a_stores_settings_and_is_one_place_whichever_machine_looks(
+    two: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     s3_server.create_bucket("filled")
-    lake = Database("lake", "delta+s3://filled/prefix")
-    stored = replace(two, databases={**two.databases, "lake": lake})
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
+    given = s3_server.environment
+    for name in given:
+        monkeypatch.delenv(name, raising=False)
     with unreliable.elsewhere(s3_server.endpoint) as endpoint:
-        monkeypatch.setenv("AWS_ENDPOINT", endpoint)
+        (tmp_path / "toolkit.toml").write_text(f"""
+            [databases]
+            lake = {{ url = "delta+s3://filled/prefix", store = "lakes" }}
+            wrong = {{ url = "delta+s3://filled/prefix", store = "wrong" }}
+            [stores.lakes]
+            url = "s3://filled/archive"
+            endpoint = "{endpoint}"
+            allow_http = true
+            region = "{given.get("AWS_REGION", "us-east-1")}"
+            access_key_id = "{given["AWS_ACCESS_KEY_ID"]}"
+            secret_access_key = "{given["AWS_SECRET_ACCESS_KEY"]}"
+            [stores.wrong]
+            url = "s3://filled/archive"
+            endpoint = "{endpoint}"
+            allow_http = true
+            access_key_id = "{given["AWS_ACCESS_KEY_ID"]}"
+            secret_access_key = "not-the-right-one"
+            retries = 0
+        """)
+        found = load_config(tmp_path, {})
+        lake = found.database("lake")
+        assert given["AWS_SECRET_ACCESS_KEY"] not in repr(found.databases)
+        stored = replace(two, databases={**two.databases, "lake": lake, "wrong": found.database("wrong")})
         assert load(stored, workers=replace(WORKERS, part_bytes=200_000)).verified
         with connect(lake) as connection:
             here = connection.identity()
@@ -309,6 +332,15 @@ def test_a_lake_in_an_object_store_is_filled_and_is_one_place_whichever_machine_
         monkeypatch.setattr("platform.node", lambda: "another")
         with connect(lake) as connection:
             assert connection.identity() == here
+        assert check_workers(stored, ["lake"], WORKERS).is_fine
+        with pytest.raises(DatabaseUnavailableError) as raised:
+            check_workers(stored, ["wrong"], WORKERS)
+        assert "not-the-right-one" not in raised.value.fact
+    (tmp_path / "toolkit.toml").write_text(
+        '[databases]\nlake = { url = "delta+s3://b/p", store = "here" }\n[stores]\nhere = "directory"\n'
+    )
+    with pytest.raises(ConfigurationError, match=r"databases\.lake\.store is 'here', which is no store of S3"):
+        load_config(tmp_path, {})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ declared here, never for its name. `tests/contracts` is what it has to pass, `te
 
 from toolkit.engines.contract.as_sent import TakesAsSent
 from toolkit.engines.contract.capabilities import Capabilities
-from toolkit.engines.contract.configured import Configured, EngineSettings
+from toolkit.engines.contract.configured import Configured, EngineSettings, StoreAccess
 from toolkit.engines.contract.connection import Connection, Table
 from toolkit.engines.contract.engine import Engine, Templates
 from toolkit.engines.contract.features import SchemaFeatures
@@ -51,6 +51,7 @@ __all__ = [
     "SchemaFeatures",
     "Script",
     "SharesSnapshot",
+    "StoreAccess",
     "Table",
     "TableScript",
     "TakesAsSent",

@@ -17,6 +17,8 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from pyarrow import fs
 
+    from toolkit.engines.contract import StoreAccess
+
 # So many make one object at once: a store that lets in more than one would lose commits.
 _RACING = 8
 _ROUNDS = 3
@@ -80,14 +82,21 @@ class DirectoryFiles:
 class StoredFiles:
     """Files below a prefix of an object store."""
 
-    def __init__(self, uri: str, options: Mapping[str, str]) -> None:
-        self._uri, self._options = uri, options
+    def __init__(self, uri: str, options: Mapping[str, str], access: StoreAccess | None = None) -> None:
+        self._uri, self._options, self._access = uri, options, access
 
     @cached_property
     def _store(self) -> Any:
         from obstore.store import from_url
 
-        return from_url(self._uri)
+        if self._access is None:
+            return from_url(self._uri)
+        return from_url(
+            self._uri,
+            config=self._access.settings,  # type: ignore[call-overload]
+            client_options=self._access.client,
+            retry_config={"max_retries": self._access.retries},
+        )
 
     @cached_property
     def readable(self) -> fs.FileSystem:

@@ -90,6 +90,12 @@ class LakeRepository(DuckDBRepository):
         typed = f"(SELECT {lake.typed_fields()} FROM {stored})"
         yield from LakeRepository(self.connection, self.spec, typed).read()
 
+    def source(self, name: str) -> str:
+        """What a query reads from; also what the conditions are about has to be there."""
+        if self.spec.where is not None:
+            session_of(self.connection.sqlalchemy).use_mentioned(self.spec.where, ())
+        return super().source(name)
+
     def _check_condition(self, condition: str) -> None:
         if _BY_SCHEMA.search(condition):
             reason = "the tables of a lake lie in no schema"
