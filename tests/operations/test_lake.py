@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from tests.contracts import schema
 from tests.operations import databases, example, shop
@@ -35,6 +36,7 @@ from toolkit.errors import (
     ConfigurationError,
     ContentionError,
     DatabaseUnavailableError,
+    SchemaMismatchError,
     StatementError,
     ToolkitError,
     UniqueConflictError,
@@ -484,3 +486,50 @@ def test_a_lost_file_and_a_damaged_one_are_told_and_no_value_of_theirs_is_verifi
             attempt()
     file.write_bytes(whole)
     assert sync(shopping, "lake", "duckdb").verified
+
+
+def _mapped(directory: Path) -> None:
+    """A table whose files call its columns otherwise, as Spark's do after a column was renamed."""
+    (directory / "_delta_log").mkdir(parents=True)
+    pq.write_table(pa.table({"col-1": [1, 2]}), directory / "f.parquet")
+    of_column = {"delta.columnMapping.id": 1, "delta.columnMapping.physicalName": "col-1"}
+    schema = {"type": "struct", "fields": [{"name": "v", "type": "long", "nullable": True, "metadata": of_column}]}
+    mapping = {"delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "1"}
+    size = (directory / "f.parquet").stat().st_size
+    actions = [
+        {"protocol": {"minReaderVersion": 2, "minWriterVersion": 5}},
+        {
+            "metaData": {
+                "id": "1",
+                "format": {"provider": "parquet", "options": {}},
+                "schemaString": json.dumps(schema),
+                "partitionColumns": [],
+                "configuration": mapping,
+            }
+        },
+        {"add": {"path": "f.parquet", "partitionValues": {}, "size": size, "modificationTime": 1, "dataChange": True}},
+    ]
+    (directory / "_delta_log" / f"{0:020}.json").write_text("\n".join(map(json.dumps, actions)))
+
+
+def test_tables_that_cannot_be_read_are_refused_by_name_until_they_are_left_out(config: Config, tmp_path: Path) -> None:
+    rows = pa.table({"id": [1, 2], "v": ["x", "y"]})
+    write_deltalake(tmp_path / "lake" / "plain", rows)
+    write_deltalake(tmp_path / "lake" / "split", rows, partition_by=["v"])
+    _mapped(tmp_path / "lake" / "mapped")
+    lake = {"lake": Database("lake", f"delta+file://{tmp_path}/lake")}
+    bare = replace(config, metadata="", migrations=Path("none"), databases={**config.databases, **lake})
+    names = "names (column mapping)"
+    for attempt in (
+        lambda: sync(bare, "lake", "sqlite"),
+        lambda: diff(bare, "lake", "lake"),
+        lambda: dump_data(bare, "lake", directory=tmp_path / "dumped"),
+    ):
+        with pytest.raises(SchemaMismatchError) as refused:
+            attempt()
+        assert set(refused.value.fact.rstrip(".").split("; ")) == {
+            "lake may have rows in split, and it cannot be used: it is partitioned",
+            f"lake may have rows in mapped, and it cannot be used: its files call the columns by other {names}",
+        }
+    assert "--exclude" in refused.value.advice
+    assert sync(bare, "lake", "sqlite", exclude=("split", "mapped")).verified

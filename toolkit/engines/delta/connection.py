@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from toolkit.core.schema import Schema, TypesBy
+from toolkit.core.schema import Note, Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, TableFacts
 from toolkit.engines.delta.adapters import LakeCodec
@@ -14,7 +14,7 @@ from toolkit.engines.delta.features import CAPABILITIES
 from toolkit.engines.delta.filling import fill, read_part, write_part
 from toolkit.engines.delta.merging import merge, rewrite, rewritings
 from toolkit.engines.delta.runs import LakeRun, runs
-from toolkit.engines.delta.session import OWN, LakeSession, session_of
+from toolkit.engines.delta.session import OWN, REMEDY, LakeSession, session_of
 from toolkit.engines.delta.table import LakeRepository
 from toolkit.engines.duckdb.connection import DuckDBConnection
 from toolkit.engines.portable.connection import DatabaseConnection
@@ -101,6 +101,16 @@ class LakeConnection(DuckDBConnection):
         """Let these be in place of the files that were written anew."""
         return merge(LakeRepository(self, spec), before, given, parts)
 
+    def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
+        """The tables, and a note of each that has rows and cannot be used."""
+        self.lake.use()
+        found = super().schema(types)
+        hindered = [
+            Note(name, "table", f"It cannot be used: {reason}.", remedy=REMEDY)
+            for name, reason in self.lake.hindrances.items()
+        ]
+        return replace(found, notes=(*found.notes, *hindered))
+
     def repository(self, spec: TableSpec) -> TableRepository:
         """Access to one table; of a lake that is not there, too."""
         if spec.table.name.startswith(OWN):
@@ -111,11 +121,6 @@ class LakeConnection(DuckDBConnection):
         """All tables that can be used."""
         self.lake.use()
         return super().stored_tables()
-
-    def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
-        """All of them, by the calculator's catalogue."""
-        self.lake.use()
-        return super().schema(types)
 
     def constraints(self, specs: Sequence[TableSpec]) -> dict[str, Constraints]:
         """What the definitions of these tables say."""

@@ -24,6 +24,7 @@ DEFINITION, KEY, UNIQUE = "toolkit.definition", "toolkit.key", "toolkit.unique"
 _COMMITS = 5
 # What a reader of files must not pass over: of these, the rows are what the files hold.
 _UNDERSTOOD = frozenset({"timestampNtz"})
+_MAPPING = "delta.columnMapping.mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ def _snapshot(table: Any) -> Snapshot:
         hindrance = f"it has features that are not understood here: {', '.join(sorted(others))}"
     elif metadata.partition_columns:
         hindrance = "it is partitioned"
+    elif metadata.configuration.get(_MAPPING, "none") != "none":
+        # Tables of the second version of the protocol have this without a feature of that name; by the names of the
+        # schema, every value of their files would be NULL.
+        hindrance = "its files call the columns by other names (column mapping)"
     actions = pa.table(table.get_add_actions(flatten=False)).to_pylist()
     files = tuple(map(_file, actions))
     return Snapshot(

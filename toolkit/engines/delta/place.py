@@ -120,7 +120,7 @@ def place_of(database: Configured) -> Place:
     if found is None or (found["host"] or "") * (found["kind"] == "file") not in ("", "localhost"):
         raise ConfigurationError(
             f"The address of database {database.name!r} is no lake's.",
-            "Write it like delta+file:///directory or delta+s3://bucket/prefix; secrets are a store's or AWS_… variables.",
+            "Write it like delta+file:///directory or delta+s3://bucket/prefix; secrets belong into AWS_… variables.",
         )
     try:
         import deltalake  # noqa: F401

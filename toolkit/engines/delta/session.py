@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
 OWN = "toolkit_"
 """What the names of the toolkit's own tables begin with: they have few rows, and statements write them."""
+REMEDY = (
+    "Use tables that this toolkit has made, or that hold plain columns and files without more; where a file is lost, "
+    "an earlier version may do without (NAME@VERSION)"
+)
+"""What to do about a table that cannot be used."""
 _WITHIN = ("autoinstall_known_extensions", "autoload_known_extensions", "enable_external_access")
 _COLUMNS = """
 SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns()
@@ -182,9 +187,7 @@ class LakeSession:
         self.use([name])
         if name in self.hindrances:
             raise ConfigurationError(
-                f"{self.database}: the table {name} cannot be used: {self.hindrances[name]}.",
-                "Use tables that this toolkit has made, or that hold plain columns and files without more; where a "
-                "file is lost, an earlier version may do without (NAME@VERSION).",
+                f"{self.database}: the table {name} cannot be used: {self.hindrances[name]}.", f"{REMEDY}."
             )
         found = self.tables.get(name)
         return self._adopt(name, None) if found is None else found
