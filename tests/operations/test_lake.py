@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -80,6 +83,7 @@ def shopping(config: Config, tmp_path: Path) -> Config:
 def test_a_lake_is_made_by_a_sync_compared_and_read_back(shopping: Config, tmp_path: Path) -> None:
     made = sync(shopping, "sqlite", "lake")
     assert (made.created_schema, made.verified) == (True, True)
+    assert version(shopping.database("lake"), "category") == 0
     assert not any(table.inserted + table.updated for table in sync(shopping, "sqlite", "lake").tables)
     assert diff(shopping, "sqlite", "lake").equal
 
@@ -210,6 +214,13 @@ def version(lake: Database, name: str) -> int:
 
 def files(lake: Database) -> set[str]:
     return {each.path for each in seen(lake, "number").files}
+
+
+def receipt_of(commit: Path) -> dict[str, Any]:
+    """What a commit tells."""
+    (told,) = (each for each in map(json.loads, commit.read_text().splitlines()) if "commitInfo" in each)
+    receipt: dict[str, Any] = json.loads(told["commitInfo"]["toolkit"])
+    return receipt
 
 
 def stored(lake: Database) -> set[str]:
@@ -447,7 +458,7 @@ def test_a_lake_in_an_object_store_and_its_refusal_where_two_would_lose_commits(
 def test_files_of_earlier_versions_are_removed_after_a_week_and_not_before(
     lake: Database, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named = replace(config, databases={**config.databases, "lake": lake})
+    named, path = replace(config, databases={**config.databases, "lake": lake}), Path(lake.place) / "number"
     monkeypatch.setattr(log, "now", lambda: files_module.now() - 8 * 24 * 3_600_000)
     with connect(lake, write=True) as connection:
         connection.repository(SPEC).upsert_many([rows(0, 5, "x")])
@@ -459,10 +470,22 @@ def test_files_of_earlier_versions_are_removed_after_a_week_and_not_before(
         vacuum(named, "sqlite")
     # Removed by the first upsert of the fixture just now, and by this one a week ago and more.
     there = stored(lake)
+    # Beside: totals of three versions, of which the first was the last one more than a week ago; and two runs.
+    commits = sorted((path / "_delta_log").iterdir())
+    told = [receipt_of(each)["segments"] for each in commits[2:]]
+    for run in ("old", "young"):
+        (path / "_toolkit" / "runs" / run).mkdir(parents=True)
+        (path / "_toolkit" / "runs" / run / "about.json").write_text("{}")
+    for each in (path / "_toolkit" / "runs" / "old" / "about.json", *(path / name for name in told)):
+        os.utime(each, (0, 0))
+    for each in commits[:4]:
+        each.write_text(re.sub('"commitInfo":{"timestamp":[0-9]+', '"commitInfo":{"timestamp":1000', each.read_text()))
     would = {each.table: each.files for each in vacuum(named, "lake", dry_run=True).tables}
-    assert (would["number"], stored(lake)) == (1, there)
+    assert (would["number"], stored(lake)) == (3, there)
     assert {each.table: each.files for each in vacuum(named, "lake").tables} == would
     assert len(stored(lake)) == len(there) - 1
+    assert [(path / name).exists() for name in told] == [False, True, True]
+    assert [file.parent.name for file in (path / "_toolkit").rglob("about.json")] == ["young"]
     base = seen(lake, "number").base
     assert base is not None
     assert base.receipt["rows"] == 10_000

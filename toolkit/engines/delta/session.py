@@ -11,7 +11,7 @@ The log of a table is read when the table is first used: until then, an empty ta
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -78,13 +78,7 @@ class LakeSession:
         self._stack = ExitStack()
         try:
             self._settle(str(self._stack.enter_context(scratch_directory())))
-            for name in self.place.table_names():
-                try:
-                    self.raw.execute(_STAND_IN.format(quoted(name)))
-                except duckdb.CatalogException as error:
-                    self._hinder(name, error)
-                else:
-                    self._unread[name] = None
+            self._stand_in()
         except BaseException:
             self._stack.close()
             raise
@@ -100,6 +94,18 @@ class LakeSession:
     def database(self) -> str:
         """The database's name, for messages."""
         return self.place.database
+
+    def _stand_in(self) -> None:
+        """Let every table have its name."""
+        folded: set[str] = set()
+        for name in self.place.table_names():
+            if name.casefold() in folded:
+                self.hindrances[name] = "another has its name but for the case"
+            else:
+                folded.add(name.casefold())
+                self._unread[name] = None
+        statements = (_STAND_IN.format(quoted(name)) for name in self._unread)
+        self.raw.execute("; ".join(["BEGIN", *statements, "COMMIT"]))
 
     # -- which tables there are ------------------------------------------------------------------------------------
 
@@ -150,16 +156,13 @@ class LakeSession:
                     if not statement.startswith(_SHARED):  # Other tables rest on the same types.
                         raise
         except (duckdb.Error, ValueError) as error:
-            self._hinder(name, error)
+            self.hindrances[name] = f"its definition is not understood: {str(error).partition(chr(10))[0]}"
             return
         try:
             self._adopt(name, snapshot)
         except FileNotFoundError as error:
             del self.tables[name]
             self.hindrances[name] = f"a file that its log names is not there: {error}"
-
-    def _hinder(self, name: str, error: Exception) -> None:
-        self.hindrances[name] = f"its definition is not understood: {str(error).partition(chr(10))[0]}"
 
     def _adopt(self, name: str, snapshot: log.Snapshot | None) -> LakeTable:
         """Take a table that is defined for one of the lake's."""
@@ -282,11 +285,10 @@ class LakeSession:
             {} if base else properties(self.raw, table),
         )
         if base is None:
-            log.create(self.place, table.name, commit)
+            self._log(table, partial(log.create, self.place, table.name, commit))
             base = self._as_of(table, 0)
-        # A table that is made may stay without rows for a moment, or if this fails: the next run fills it.
-        if commit.added or commit.removed:
-            self._append(table, base, commit)
+        elif commit.added or commit.removed:
+            self._log(table, partial(log.append, self.place, table.name, base, commit))
             base = self._as_of(table, base.version + 1)
         table.base = base
         if table.name.startswith(OWN):
@@ -305,12 +307,12 @@ class LakeSession:
         )
         table.base = self._as_of(table, table.base.version + 1)
 
-    def _append(self, table: LakeTable, base: log.Snapshot, commit: log.Commit) -> None:
+    def _log(self, table: LakeTable, write: Callable[[], None]) -> None:
         """Commit. Unless it is refused, its files stay: where a store falls silent, the commit may be there."""
         table.tidy(table.files)
         written, table.pending = table.pending, []
         try:
-            log.append(self.place, table.name, base, commit)
+            write()
         except ContentionError:
             table.pending = written
             raise

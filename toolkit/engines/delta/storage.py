@@ -48,6 +48,19 @@ class DirectoryFiles:
             stream.flush()
             os.fsync(stream.fileno())
 
+    def make(self, path: str, content: pa.Buffer) -> None:
+        """Make a file at once whole, of which there may be one.
+
+        Raises:
+            FileExistsError: there is.
+        """
+        aside = f"{path}.{secrets.token_hex(8)}.tmp"
+        self.put(aside, content)
+        try:
+            (self._root / path).hardlink_to(self._root / aside)
+        finally:
+            self.delete(aside)
+
     def get(self, path: str) -> pa.Buffer:
         """The content of a file.
 
@@ -117,6 +130,23 @@ class StoredFiles:
 
         try:
             put(self._store, path, memoryview(content).cast("B"))
+        except BaseError as error:
+            raise OSError(str(error)) from error
+
+    def make(self, path: str, content: pa.Buffer) -> None:
+        """Make an object, of which there may be one.
+
+        Raises:
+            FileExistsError: there is.
+            OSError: it cannot be made.
+        """
+        from obstore import put
+        from obstore.exceptions import AlreadyExistsError, BaseError
+
+        try:
+            put(self._store, path, memoryview(content).cast("B"), mode="create")
+        except AlreadyExistsError as error:
+            raise FileExistsError(str(error)) from error
         except BaseError as error:
             raise OSError(str(error)) from error
 
