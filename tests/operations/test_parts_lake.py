@@ -446,6 +446,23 @@ def test_who_was_taken_for_dead_commits_nothing_and_takes_nothing_away(two: Conf
         assert digest_batches(SPEC, lake.repository(SPEC).read()) == digest(two, "postgres")
 
 
+def test_who_was_taken_for_dead_commits_nothing_as_soon_as_another_has_the_run(
+    two: Config, here: Callable[..., None]
+) -> None:
+    def meanwhile() -> None:
+        with connect(two.database("lake"), write=True) as lake:
+            assert isinstance(lake, LakeConnection)
+            (run,) = lake.runs(SPEC)
+            run.end_others()
+
+    here(meanwhile)
+    with pytest.raises(ContentionError, match="somebody else has committed"):
+        load(two)
+    assert digest(two, "lake").rows == 0
+    here()
+    assert load(two, resume=left(two)).verified
+
+
 def test_files_that_a_version_has_stay_though_the_ledger_of_their_run_was_left(
     two: Config, here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
