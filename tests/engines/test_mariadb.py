@@ -141,6 +141,14 @@ def test_what_a_load_would_pass_over_is_refused_by_its_row_and_nothing_stays(
     assert server.run(database.address, "SELECT * FROM t") == []
 
 
+@pytest.mark.parametrize("number", ["INT", "BIGINT UNSIGNED"])
+def test_a_zero_that_is_loaded_beside_bytes_is_no_number_to_be_given(database: Database, number: str) -> None:
+    model = (a_key(), sa.Column("v", sa.LargeBinary))
+    spec = made(database, f"id {number} PRIMARY KEY AUTO_INCREMENT, v BLOB", *model)
+    load(database, spec, (0, b"a"), (1, b"b"))
+    assert server.run(database.address, "SELECT * FROM t ORDER BY id") == [(0, b"a"), (1, b"b")]
+
+
 def test_without_leave_to_send_rows_they_go_by_statements(database: Database) -> None:
     spec = of_one_column(database, "TEXT", sa.Text)
     server.run(database.address, "SET GLOBAL local_infile = 0")
