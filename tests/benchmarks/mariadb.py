@@ -125,5 +125,3 @@ class MariaDB:
         client = [competitors.program("mariadb"), "--no-defaults", "--protocol=tcp", f"--host={place.host}"]
         client += [f"--port={place.port}", f"--user={place.username}", str(place.database)]
         return ["sh", "-c", f"{shlex.join(client)} < {shlex.quote(str(script))}"]
-
-

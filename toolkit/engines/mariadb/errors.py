@@ -37,7 +37,8 @@ _BY_NUMBER = {
     1153: ("a statement is longer than the server takes: {message}", "Raise max_allowed_packet there."),
     1412: ("a table was altered while it was read: {message}", "Run again."),
 }
-_DENIED = frozenset({1142, 1143, 1227, 1370, 1410})
+DENIED = frozenset({1142, 1143, 1227, 1370, 1410})
+"""The role has not the right."""
 _CANCELLED = frozenset({1317, 1968, 3024})
 _CONTENDED = {1213: "deadlock with another writer", 1020: "another writer changed the same rows: {message}"}
 _LOST = frozenset({0, 1053, 1927, 2006, 2013, 2014, 2055, 4031})
@@ -76,7 +77,7 @@ def without_values(text: str) -> str:
 def known_error(database: Configured, error: BaseException) -> ToolkitError:
     """The error to raise in place of the driver's; never with a password."""
     number, message = number_of(error), message_of(error)
-    if number in _DENIED:
+    if number in DENIED:
         return PrivilegeError(database.name, message)
     if number in _CANCELLED:
         return CancelledError(database.name)

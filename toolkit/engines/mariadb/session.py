@@ -168,7 +168,7 @@ class MariaDBSession(DatabaseConnection):
                 str(name)
                 for (name,) in self.run(
                     "SELECT table_name FROM information_schema.tables "
-                    "WHERE table_schema = database() AND table_type = 'BASE TABLE'"
+                    "WHERE table_schema = database() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')"
                 )
             )
 

@@ -51,9 +51,11 @@ class MariaDBRepository(KeyedTable):
         row = row_expression([(column, self.quote(column.name)) for column in columns])
         any_long = False
         query = f"SELECT {row} FROM {self.source(self.name)} AS told"
-        with self.connection.translated(), closing(
-            self.connection.raw.values(query, min(_TOLD_ROWS, self._fitting_rows(batch_rows)), self.batch_bytes)
-        ) as told:
+        most = min(_TOLD_ROWS, self._fitting_rows(batch_rows))
+        with (
+            self.connection.translated(),
+            closing(self.connection.raw.values(query, most, self.batch_bytes)) as told,
+        ):
             for rows in told:
                 short = [each for each in rows if each is not None]
                 any_long = any_long or len(short) < len(rows)

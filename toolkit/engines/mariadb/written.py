@@ -20,7 +20,8 @@ from toolkit.engines.mariadb.errors import REFUSING, number_of, without_values
 from toolkit.engines.mariadb.literals import literals
 from toolkit.engines.mariadb.sent import content_of, lines_of
 from toolkit.engines.mariadb.session import MariaDBSession
-from toolkit.engines.mariadb.stored import as_stored
+from toolkit.engines.mariadb.stored import StoredColumn, as_stored
+from toolkit.engines.mariadb.types import FLOATS, INTEGERS, actual_type
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import ToolkitError, UnnamedRowError, UnrepresentableValueError
@@ -103,6 +104,14 @@ class WrittenTable(TableRepository):
             column.name: self.connection.codec.adapter(column).received(f"@toolkit_{number}")
             for number, column in enumerate(self.spec.columns)
         }
+        if any(value is not None for value in received.values()):
+            # Beside a SET, MariaDB (10.11) takes the 0 of a column that numbers itself for a number to be given, though
+            # the mode says otherwise; within, it does not.
+            received |= {
+                column.name: received[column.name] or f"@toolkit_{number}"
+                for number, column in enumerate(self.spec.columns)
+                if isinstance(column, StoredColumn) and actual_type(column.stored_as).name in (*INTEGERS, *FLOATS)
+            }
         places = [
             self.quote(column) if value is None else f"@toolkit_{number}"
             for number, (column, value) in enumerate(received.items())
