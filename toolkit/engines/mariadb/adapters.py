@@ -341,7 +341,7 @@ class Stored(MariaDBAdapter):
         cell = sa.type_coerce(source, sa.types.NullType())
         if self.actual.name in BYTES | SHAPES:
             return sa.func.concat("b", sa.func.hex(cell))
-        number = sa.literal_column({"bit": "0"}.get(self.actual.name, "0e0"))
+        number: sa.ColumnElement[Any] = sa.literal_column({"bit": "0"}.get(self.actual.name, "0e0"))
         is_number = self.actual.name in FLOATS | {"bit"}
         return sa.func.concat("t", sa.cast(cell.op("+")(number) if is_number else cell, sa.CHAR))
 
