@@ -76,7 +76,7 @@ class Connection(Base):
         """
         self._execute_command(COMMAND.COM_QUERY, statement)
         self._read_query_result(unbuffered=True)
-        result: Any = self._result
+        result: Any = getattr(self, "_result", None)
         try:
             yield from self._single_values(most, size)
         except (pymysql.Error, OSError) as error:
@@ -119,7 +119,7 @@ class Connection(Base):
         if first == _ERROR:
             own: Any = MysqlPacket(packet, self.encoding)
             own.raise_for_error()
-        done: Any = self._result
+        done: Any = getattr(self, "_result", None)
         done.unbuffered_active = False
         if part:
             yield part
