@@ -15,7 +15,7 @@ from toolkit.config.loading import LoadSettings, parse_load
 from toolkit.config.settings import find_settings, from_environment, text, texts
 from toolkit.config.stores import Store, moved, parse_stores, with_key
 from toolkit.engines.database import Database
-from toolkit.engines.registry import TEST_SERVER, engine_of, scheme_of_file
+from toolkit.engines.registry import TEST_SERVERS, engine_of, scheme_of_file
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -178,7 +178,8 @@ def load_config(
         ConfigurationError: a file that is no TOML, or an unknown or ill-typed key, named with its file; or as from
             `application_databases`.
     """
-    environ = {key: value for key, value in (os.environ if environ is None else environ).items() if key != TEST_SERVER}
+    given = os.environ if environ is None else environ
+    environ = {key: value for key, value in given.items() if key not in TEST_SERVERS.values()}
     root, source, table = find_settings(directory or Path.cwd())
     _require_known(table, source)
     if application is None:

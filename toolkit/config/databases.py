@@ -17,6 +17,8 @@ DEFAULT_DATABASES: Mapping[str, str] = {
     "duckdb": "duckdb:///toolkit.duckdb",
     "postgres": "embedded:.toolkit/postgres",
 }
+TEST_DATABASES: Mapping[str, str] = {**DEFAULT_DATABASES, "mariadb": "mariadb://localhost/"}
+"""Those of which the pytest plugin makes copies, if a server of tests is named for those that need one."""
 TABLES_FROM = ("models", "migrations")
 """What can make the tables of a database that has none."""
 DEFAULT_DATABASE = "sqlite"
@@ -33,7 +35,7 @@ def parse_databases(
     Raises:
         ConfigurationError: an unknown or ill-typed key, named with its file.
     """
-    if not isinstance(entries, dict):
+    if not isinstance(entries, Mapping):
         raise ConfigurationError(f"{source}: databases must be a table of names and URLs.", "Correct the file.")
     own = application or {}
     found = {name: Database(name, each.address, root, hindrance=each.hindrance) for name, each in own.items()}

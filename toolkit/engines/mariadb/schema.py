@@ -21,6 +21,8 @@ from toolkit.engines.mariadb.session import MariaDBSession
 from toolkit.engines.mariadb.types import LABELS, actual_type
 
 _EXACT = ("_nopad_bin", "_0900_bin")
+_SEQUENCE = re.compile(r"\b(nextval|lastval|setval)\(", re.IGNORECASE)
+_WITHOUT_SEQUENCE = "Sequences are not carried: make one there, and let the column's default name it."
 _ONLY_TABLES = "Only tables are carried."
 
 
@@ -85,6 +87,8 @@ class _Found:
             self._notes.append(
                 Note(table, "ON UPDATE CURRENT_TIMESTAMP", "No other engine has it.", row.name, is_of_made=True)
             )
+        if _SEQUENCE.search(row.standard or ""):
+            self._notes.append(Note(table, f"default {row.standard}", _WITHOUT_SEQUENCE, row.name))
         is_numbered = "auto_increment" in extra
         computed = (
             [] if row.expression is None else [sa.Computed(verbatim(row.expression), persisted="stored" in extra)]
@@ -98,7 +102,7 @@ class _Found:
             server_default=verbatim(row.standard) if has_default else None,
             autoincrement=is_numbered,
             comment=row.remark or None,
-            info=numbering_info(USUAL, following) if is_numbered else {},
+            info={"declared": row.type, **(numbering_info(USUAL, following) if is_numbered else {})},
         )
 
     def _add_keys(self, table: sa.Table, name: str) -> None:
