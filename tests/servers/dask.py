@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.servers.common import settings
 from toolkit.config import Database, Store
 
 _SECONDS = 60
@@ -59,8 +60,7 @@ class Cluster:
 
     def know(self, databases: Mapping[str, Database], stores: Iterable[Store] = ()) -> None:
         """Let workers know these databases and stores, from their next part on."""
-        lines = (f"{name} = {json.dumps(each.address)}\n" for name, each in databases.items())
-        (self.directory / "toolkit.toml").write_text("[databases]\n" + "".join(lines) + "".join(map(_table, stores)))
+        (self.directory / "toolkit.toml").write_text(settings(databases, stores))
 
     def _wait(self, happens: object) -> None:
         for _ in range(_SECONDS * 20):
@@ -73,11 +73,6 @@ class Cluster:
         for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait()
-
-
-def _table(store: Store) -> str:
-    settings = {"url": store.address, **store.options}
-    return f"[stores.{store.name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
 
 
 @contextmanager
