@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -146,7 +147,8 @@ def matrix(config: Config, kinds: Sequence[str], moments: int, directory: Path) 
                     result = tried(config, cluster.address, share, happens, later)
                     outcome = "too late" if result is None else "exact" if result.was_exact else "as before, resumed"
                     found[kind, fault, outcome] += 1
-                    print(f"{kind}: {fault} at {share:.0%} of the parts: {outcome}", flush=True)
+                    sys.stdout.write(f"{kind}: {fault} at {share:.0%} of the parts: {outcome}\n")
+                    sys.stdout.flush()
                     if fault == "kill the scheduler":
                         stack.close()
                         cluster = None
@@ -164,7 +166,7 @@ def main() -> None:
         config = _filled(server, folder, given.rows)
         found = matrix(config, given.kinds, given.moments, folder)
     for (kind, fault, outcome), times in sorted(found.items()):
-        print(f"{kind:6} {fault:22} {outcome:20} {times}")
+        sys.stdout.write(f"{kind:6} {fault:22} {outcome:20} {times}\n")
 
 
 def _filled(server: postgres.Server, folder: Path, rows: int) -> Config:

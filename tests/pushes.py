@@ -6,6 +6,7 @@ Each cluster sends all of them, one of its workers is killed meanwhile, and all 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import threading
 import time
@@ -61,7 +62,8 @@ def main() -> None:
         for kind in given.kinds:
             folder = Path(name) / f"{kind}-files"
             folder.mkdir()
-            print(_pushed(server, folder, kind, given.files), flush=True)
+            sys.stdout.write(_pushed(server, folder, kind, given.files) + "\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

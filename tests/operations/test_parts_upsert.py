@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.executors.here import open_here
 from tests.operations.parted import only
 from tests.operations.test_parts_load import left, target
 from toolkit.config import Config, Database
@@ -41,8 +42,13 @@ FROM generate_series({first}, {last}) AS i;
 INSERT INTO child (id, parent, up, note) OVERRIDING SYSTEM VALUE
 SELECT i, i * 7919 % 100003, CASE WHEN i > {first} THEN {first} END, 'note ' || i FROM generate_series({first}, {last}) AS i;
 INSERT INTO line SELECT 'line ' || i / 2, i / 2 FROM generate_series({first}, {last}) AS i;
-INSERT INTO few SELECT gen_random_uuid(), now() FROM generate_series(1, 3);
+INSERT INTO few SELECT md5(({first} + i)::text)::uuid, '2026-01-01' FROM generate_series(1, 3) AS i;
 """
+
+
+@pytest.fixture(autouse=True)
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
 
 
 @pytest.fixture
@@ -95,7 +101,7 @@ ANY = DeleteLimit(10_000)
     [
         (("parent", "child", "few"), {}),
         (("parent", "child", "few", "line"), {"options": Options(mode=Mode.REPLACE, max_delete=ANY)}),
-        (("parent", "few"), {"where": {"parent": "id < 50000"}, "options": Options(mode=Mode.REPLACE, max_delete=ANY)}),
+        (("parent",), {"where": {"parent": "id < 50000"}}),
         (("parent", "child"), {"where_source": {"child": "id % 7 = 1"}}),
     ],
 )
@@ -121,9 +127,9 @@ def test_workers_do_what_a_sync_without_them_does(
 @pytest.mark.parametrize(
     ("source", "there", "options", "told_of"),
     [
-        ("DELETE FROM parent WHERE id > 20", "SELECT", Options(mode=Mode.REPLACE), "more than the limit"),
+        ("DELETE FROM parent WHERE id > 50000", "SELECT", Options(mode=Mode.REPLACE), "more than the limit"),
         ("SELECT", "UPDATE parent SET code = 'code 5' WHERE code = 'code 2400'", Options(), "code 5"),
-        ("UPDATE parent SET size = 5 WHERE id = 7919", "ALTER TABLE parent ADD CHECK (size <> 5)", Options(), "7919"),
+        ("UPDATE parent SET size = -5 WHERE id = 7919", "ALTER TABLE parent ADD CHECK (size > 0)", Options(), "7919"),
         (
             "SELECT",
             "ALTER TABLE child ADD lacking int NOT NULL DEFAULT 1; ALTER TABLE child ALTER lacking DROP DEFAULT",
@@ -155,11 +161,11 @@ CREATE SEQUENCE own; CREATE TABLE log (id bigint);
 CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO log VALUES (NEW.id); RETURN NEW; END';
 CREATE TABLE item (id bigint PRIMARY KEY, label text, amount numeric(20,4) DEFAULT 5);
 CREATE TABLE parent (id bigint PRIMARY KEY); INSERT INTO parent VALUES (1);
-CREATE TABLE child (id int, item bigint REFERENCES item, kept item);
+CREATE TABLE child (id int, item bigint REFERENCES item);
 ALTER TABLE item ADD up bigint DEFAULT 1 REFERENCES parent, ADD serial bigserial, ADD n int GENERATED ALWAYS AS IDENTITY,
     ADD twice text GENERATED ALWAYS AS (label || label) STORED, ADD CONSTRAINT sane CHECK (amount < 1e9),
     ADD EXCLUDE (serial WITH =), ALTER label SET STATISTICS 500, ALTER label SET STORAGE EXTERNAL,
-    SET (fillfactor = 70, toast.autovacuum_enabled = false), ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY FULL;
+    SET (fillfactor = 70, toast.autovacuum_enabled = false), ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY USING INDEX item_pkey;
 CREATE UNIQUE INDEX item_label ON item (lower(label), id) WHERE id > 5; ALTER TABLE item CLUSTER ON item_pkey;
 CREATE STATISTICS item_stats ON id, label FROM item; COMMENT ON STATISTICS item_stats IS 'some';
 CREATE VIEW seen AS SELECT id, label FROM item; CREATE MATERIALIZED VIEW kept AS SELECT id FROM item;
@@ -168,6 +174,7 @@ CREATE TRIGGER noted AFTER INSERT ON item FOR EACH ROW WHEN (NEW.id < 20) EXECUT
 GRANT SELECT ON item TO PUBLIC; GRANT UPDATE (label) ON item TO PUBLIC; CREATE PUBLICATION p FOR TABLE item;
 COMMENT ON TABLE item IS 'a ''table'''; COMMENT ON COLUMN item.label IS 'its label';
 COMMENT ON INDEX item_pkey IS 'the key'; COMMENT ON TRIGGER noted ON item IS 'notes';
+CREATE TABLE others (kept item[]);
 """
 # All rows of the catalogue that name the table, its parts, or what rests on them; but for what is counted of its rows.
 LOOKS = """
@@ -198,7 +205,7 @@ WHERE indrelid = 'item'::regclass
 UNION ALL SELECT 'policy', polname, pg_get_expr(polqual, polrelid) FROM pg_policy
 UNION ALL SELECT 'published', pubname, tablename::text FROM pg_publication_tables
 UNION ALL SELECT 'rule', rulename, definition FROM pg_rules WHERE tablename = 'item'
-UNION ALL SELECT 'trigger', tgname, pg_get_triggerdef(oid) || tgenabled FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT 'trigger', tgname, pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger WHERE NOT tgisinternal
 ORDER BY 1, 2, 3
 """
 
@@ -261,7 +268,7 @@ def test_rows_find_their_partitions_or_are_refused(trio: Config) -> None:
         connection.execute("UPDATE item SET id = -id WHERE id % 9 = 1; DELETE FROM item WHERE id % 7 = 0")
     options = Options(mode=Mode.REPLACE, max_delete=ANY)
     done = load_in_parts(trio, "postgres", "other", "item", WORKERS, options=options).tables[0]
-    assert (done.verified, done.deleted > 300, done.inserted > 600) == (True, True, True)
+    assert (done.verified, done.deleted > 200, done.inserted > 600) == (True, True, True)
 
 
 @contextmanager
@@ -277,7 +284,7 @@ def _interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_run_of_several_tables_is_taken_up_as_a_whole_or_not(filled: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    tables, conditions = ("parent", "child", "few"), {"child": "id > 10"}
+    tables, conditions = ("parent", "child", "few"), {"child": "id <> 10"}
     with _interrupted(monkeypatch):
         load_in_parts(filled, "postgres", "other", tables, WORKERS, where=conditions)
     (run,) = set(left(filled))
@@ -285,7 +292,7 @@ def test_a_run_of_several_tables_is_taken_up_as_a_whole_or_not(filled: Config, m
         load_in_parts(filled, "postgres", "other", "child", WORKERS, where=conditions)
     with pytest.raises(ToolkitError, match="was begun for parent, too"):
         load_in_parts(filled, "postgres", "other", "child", WORKERS, where=conditions, resume=run)
-    with pytest.raises(ToolkitError, match="copies child where id > 10"):
+    with pytest.raises(ToolkitError, match="copies child where id <> 10"):
         load_in_parts(filled, "postgres", "other", tables, WORKERS, resume=run)
     # What was equal when it was staged, and is not any more.
     run_in(filled, "postgres", "UPDATE parent SET code = 'new' WHERE id = 7919; DELETE FROM child WHERE id = 1999")

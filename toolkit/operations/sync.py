@@ -278,7 +278,7 @@ class _Sync:
         except (MissingParentError, RefusedRowError, UniqueConflictError, UnrepresentableValueError) as error:
             if isinstance(error, MissingParentError) and error.parent in {spec.name for spec in self.specs}:
                 error.advice = "Correct the rows at the source."
-            is_answered = self.match or self.attachments.stores or "--set " in error.advice
+            is_answered = self.match or self.attachments.stores or self.staging or "--set " in error.advice
             if self.rejects is None and not is_answered:
                 error.advise_last("Or leave such rows out, with those that depend on them: --rejects DIR.")
             raise

@@ -127,7 +127,8 @@ def runs_for(connection: psycopg.Connection[Any], spec: TableSpec) -> Sequence[R
     for (comment,) in found:
         about = json.loads(comment or "{}")
         if about.get("table") == spec.table.name:
-            runs.append(RunAbout(**{name: tuple(v) if isinstance(v, list) else v for name, v in about.items()}))
+            found_as: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in about.items()}
+            runs.append(RunAbout(**found_as))
     return runs
 
 

@@ -129,8 +129,10 @@ def _committed(
             found = _planned(crew, origin, spec, progress)
         else:
             found = fill_and_commit(crew, origin, destination, spec, progress)
-    seconds, names = time.perf_counter() - started, [each.name for each in databases]
-    return SyncResult(*names, dry_run, bool(made_from), not dry_run, (found,), seconds, schema_from=made_from or None)
+    seconds, (ours, theirs) = time.perf_counter() - started, (each.name for each in databases)
+    return SyncResult(
+        ours, theirs, dry_run, bool(made_from), not dry_run, (found,), seconds, schema_from=made_from or None
+    )
 
 
 def _checked(origin: Connection, destination: Connection, spec: TableSpec, progress: Progress) -> TableSpec:
