@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.executors import work
+from tests.executors.faults import tried
+from tests.kills import FAULTS, Ray, happening
 from tests.servers import ray
 from tests.servers.ray import Cluster
+from toolkit.config import Config
 from toolkit.errors import PartFailedError, WorkersError
 
 
@@ -31,3 +34,12 @@ def test_parts_come_back_once_whatever_is_lost_and_errors_are_told(cluster: Clus
         assert list(executor.receipts(work.lost_once, [tmp_path / "one"], 2)) == ["done"]
         with pytest.raises(WorkersError, match="7: lost with its worker"):
             list(executor.receipts(work.always_lost, [7], 1))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_rows_are_exact_or_as_before_whatever_is_killed_or_frozen(cluster: Cluster, two: Config, fault: str) -> None:
+    """The last of them is the end of the cluster."""
+    cluster.know({name: two.database(name) for name in ("postgres", "other")})
+    found = tried(two, cluster.address, 0.5, *happening(fault, Ray(cluster)))
+    assert found is not None
+    assert found.failed == (fault in FAULTS[2:])

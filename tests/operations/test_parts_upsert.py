@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.executors.faults import runs
 from tests.executors.here import open_here
 from tests.operations.parted import only
 from tests.operations.test_parts_load import left, target
@@ -40,7 +41,8 @@ ROWS = """
 INSERT INTO parent SELECT i * 7919 % 100003, 'code ' || i, jsonb_build_object('n', i), 'glad', ARRAY[i, NULL], i / 8.0
 FROM generate_series({first}, {last}) AS i;
 INSERT INTO child (id, parent, up, note) OVERRIDING SYSTEM VALUE
-SELECT i, i * 7919 % 100003, CASE WHEN i > {first} THEN {first} END, 'note ' || i FROM generate_series({first}, {last}) AS i;
+SELECT i, i * 7919 % 100003, CASE WHEN i > {first} THEN {first} END, 'note ' || i
+FROM generate_series({first}, {last}) AS i;
 INSERT INTO line SELECT 'line ' || i / 2, i / 2 FROM generate_series({first}, {last}) AS i;
 INSERT INTO few SELECT md5(({first} + i)::text)::uuid, '2026-01-01' FROM generate_series(1, 3) AS i;
 """
@@ -162,10 +164,12 @@ CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO l
 CREATE TABLE item (id bigint PRIMARY KEY, label text, amount numeric(20,4) DEFAULT 5);
 CREATE TABLE parent (id bigint PRIMARY KEY); INSERT INTO parent VALUES (1);
 CREATE TABLE child (id int, item bigint REFERENCES item);
-ALTER TABLE item ADD up bigint DEFAULT 1 REFERENCES parent, ADD serial bigserial, ADD n int GENERATED ALWAYS AS IDENTITY,
+ALTER TABLE item ADD up bigint DEFAULT 1 REFERENCES parent, ADD serial bigserial,
+    ADD n int GENERATED ALWAYS AS IDENTITY,
     ADD twice text GENERATED ALWAYS AS (label || label) STORED, ADD CONSTRAINT sane CHECK (amount < 1e9),
     ADD EXCLUDE (serial WITH =), ALTER label SET STATISTICS 500, ALTER label SET STORAGE EXTERNAL,
-    SET (fillfactor = 70, toast.autovacuum_enabled = false), ENABLE ROW LEVEL SECURITY, REPLICA IDENTITY USING INDEX item_pkey;
+    SET (fillfactor = 70, toast.autovacuum_enabled = false), ENABLE ROW LEVEL SECURITY,
+    REPLICA IDENTITY USING INDEX item_pkey;
 CREATE UNIQUE INDEX item_label ON item (lower(label), id) WHERE id > 5; ALTER TABLE item CLUSTER ON item_pkey;
 CREATE STATISTICS item_stats ON id, label FROM item; COMMENT ON STATISTICS item_stats IS 'some';
 CREATE VIEW seen AS SELECT id, label FROM item; CREATE MATERIALIZED VIEW kept AS SELECT id FROM item;
@@ -278,14 +282,14 @@ def _interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def lost(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr("toolkit.operations.parts.staging._Work._merged", lost)
         yield
 
 
 def test_a_run_of_several_tables_is_taken_up_as_a_whole_or_not(filled: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     tables, conditions = ("parent", "child", "few"), {"child": "id <> 10"}
-    with _interrupted(monkeypatch):
+    with _interrupted(monkeypatch), pytest.raises(KeyboardInterrupt):
         load_in_parts(filled, "postgres", "other", tables, WORKERS, where=conditions)
     (run,) = set(left(filled))
     with pytest.raises(ToolkitError, match=r"has written .* parts of child"):
@@ -307,7 +311,8 @@ def test_a_table_that_the_run_has_made_is_the_stage_itself(trio: Config, monkeyp
     run_in(
         trio,
         "postgres",
-        "CREATE TABLE item (id bigint PRIMARY KEY, label text, amount numeric(20,4)); CREATE INDEX on_label ON item (label);"
+        "CREATE TABLE item (id bigint PRIMARY KEY, label text, amount numeric(20,4));"
+        "CREATE INDEX on_label ON item (label);"
         "INSERT INTO item SELECT i, 'item ' || repeat('x', i % 60), i FROM generate_series(1, 3000) AS i",
     )
     with monkeypatch.context() as patched:
@@ -320,9 +325,7 @@ def test_a_table_that_the_run_has_made_is_the_stage_itself(trio: Config, monkeyp
             load_in_parts(trio, "postgres", "third", "item", WORKERS)
     with psycopg.connect(trio.database("third").address, autocommit=True) as connection:
         connection.execute("CREATE VIEW seen AS SELECT * FROM item; GRANT SELECT ON item TO PUBLIC")
-        (run,) = connection.execute(
-            "SELECT split_part(relname, '_', 3) FROM pg_class WHERE relname LIKE '%_parts'"
-        ).fetchone()
+        (run,) = runs(connection)
         place = _place(connection)
         assert load_in_parts(trio, "postgres", "third", "item", WORKERS, resume=run).verified
         assert _place(connection) == place
