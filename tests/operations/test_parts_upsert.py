@@ -214,14 +214,15 @@ ORDER BY 1, 2, 3
 """
 
 
+ITEM = """
+CREATE TABLE item (id bigint PRIMARY KEY, label text, amount numeric(20,4)); CREATE INDEX on_label ON item (label);
+INSERT INTO item SELECT i * 7, 'item ' || repeat('x', i % 60), i FROM generate_series(1, 3000) AS i;
+"""
+
+
 def test_all_that_hangs_on_a_table_stays(trio: Config) -> None:
     """Of an empty table, in whose place another would lose it, and of one that has rows."""
-    run_in(
-        trio,
-        "postgres",
-        "CREATE TABLE item (id bigint PRIMARY KEY, label text, amount numeric(20,4));"
-        "INSERT INTO item SELECT i * 7, 'item ' || repeat('x', i % 60), i FROM generate_series(1, 3000) AS i",
-    )
+    run_in(trio, "postgres", ITEM)
     run_in(trio, "other", HANGING)
     with target(trio) as connection:
         before, place = connection.execute(LOOKS).fetchall(), _place(connection)
@@ -287,6 +288,40 @@ def _interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def test_what_a_run_keeps_is_its_owners_alone_and_is_not_rested_on_after_a_crash(
+    trio: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No publication of all tables may have it: a subscriber has no such table, and would stop there."""
+    run_in(trio, "postgres", ITEM)
+    run_in(
+        trio,
+        "other",
+        "CREATE TABLE item (id bigint PRIMARY KEY, label text, amount numeric(20,4)); INSERT INTO item VALUES (7);"
+        "CREATE PUBLICATION p FOR ALL TABLES; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+    )
+    try:
+        with _interrupted(monkeypatch), pytest.raises(KeyboardInterrupt):
+            load_in_parts(trio, "postgres", "other", "item", WORKERS)
+        with target(trio) as connection:
+            found = connection.execute(_SEEN).fetchall()
+            (run,) = runs(connection)
+            connection.execute(f"TRUNCATE toolkit_run_{run}, toolkit_run_{run}_parts".encode())
+    finally:
+        run_in(trio, "other", "ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM PUBLIC; DROP PUBLICATION p")
+    assert found == [(2, 0, 0)]
+    options = Options(mode=Mode.REPLACE, max_delete=ANY)
+    with pytest.raises(ToolkitError, match=r"0 of . parts of item are in its ledger"):
+        load_in_parts(trio, "postgres", "other", "item", WORKERS, resume=run, options=options)
+    assert load_in_parts(trio, "postgres", "other", "item", WORKERS, restart=True, options=options).verified
+
+
+_SEEN = """
+SELECT count(*), count(*) FILTER (WHERE relname IN (SELECT tablename FROM pg_publication_tables)),
+    count(*) FILTER (WHERE EXISTS (SELECT FROM aclexplode(relacl) WHERE grantee = 0))
+FROM pg_class WHERE relname LIKE 'toolkit%' AND relkind = 'r'
+"""
+
+
 def test_a_run_of_several_tables_is_taken_up_as_a_whole_or_not(filled: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     tables, conditions = ("parent", "child", "few"), {"child": "id <> 10"}
     with _interrupted(monkeypatch), pytest.raises(KeyboardInterrupt):
@@ -308,13 +343,7 @@ def test_a_run_of_several_tables_is_taken_up_as_a_whole_or_not(filled: Config, m
 
 def test_a_table_that_the_run_has_made_is_the_stage_itself(trio: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows are written once; but not where something hangs on it by then."""
-    run_in(
-        trio,
-        "postgres",
-        "CREATE TABLE item (id bigint PRIMARY KEY, label text, amount numeric(20,4));"
-        "CREATE INDEX on_label ON item (label);"
-        "INSERT INTO item SELECT i, 'item ' || repeat('x', i % 60), i FROM generate_series(1, 3000) AS i",
-    )
+    run_in(trio, "postgres", ITEM)
     with monkeypatch.context() as patched:
         patched.setattr("toolkit.operations.parts.staging._Work._merged", lambda *_: pytest.fail("written twice"))
         assert load_in_parts(trio, "postgres", "other", "item", WORKERS).created_schema

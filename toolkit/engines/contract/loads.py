@@ -42,6 +42,8 @@ class RunAbout:
     conditions: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     replaces: bool = False
+    parts: int = 0
+    """How many there were when it was begun; a ledger that has others by now is not one to rest on."""
 
     @property
     def group(self) -> str:

@@ -47,8 +47,9 @@ class Ledger:
 
     def make(self, about: RunAbout, parts: Sequence[Part]) -> None:
         """Make it, with a row for each part."""
+        kept = "" if about.replaces else "UNLOGGED "
         self._connection.execute(
-            f"CREATE TABLE {self.name} (part int PRIMARY KEY, condition text, attempt int NOT NULL DEFAULT 0, "
+            f"CREATE {kept}TABLE {self.name} (part int PRIMARY KEY, condition text, attempt int NOT NULL DEFAULT 0, "
             "rows bigint, total numeric(20), seconds float8, writer xid)"
         )
         self._connection.execute(f"COMMENT ON TABLE {self.name} IS {literal(json.dumps(asdict(about)))}")

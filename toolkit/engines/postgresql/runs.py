@@ -48,9 +48,15 @@ class PostgresRun:
         return self._new, self._ledger.name
 
     def begin(self, parts: Sequence[Part]) -> None:
-        """Make the stage and its ledger; see whether it could take the other's place."""
+        """Make the stage and its ledger; see whether it could take the other's place.
+
+        A stage that is not the table to be is another's business neither to replicate nor to read: it is unlogged, so
+        that no publication of all tables has it, and its owner's alone. A server that crashes empties it, and its
+        ledger.
+        """
+        self.about = replace(self.about, parts=len(parts))
         with self._session.translated():
-            if self.about.replaces:
+            if self.about.replaces and not Fingerprint.of(self._session.raw, self._old).hindrances:
                 self._session.run(
                     f"CREATE TABLE {self._new} (LIKE {self._old} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING "
                     "IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS)"
@@ -59,11 +65,22 @@ class PostgresRun:
                 if self._could_take_place():
                     return
                 self._drop()
-                self.about = replace(self.about, replaces=False)
+            self.about = replace(self.about, replaces=False)
             # Of the same types, and without anything that could refuse a row or give it a number: the table decides.
             columns = ", ".join(map(quoted, self.about.columns))
-            self._session.run(f"CREATE TABLE {self._new} AS SELECT {columns} FROM {self._old} WITH NO DATA")
+            self._session.run(f"CREATE UNLOGGED TABLE {self._new} AS SELECT {columns} FROM {self._old} WITH NO DATA")
             self._ledger.make(self.about, parts)
+            for table in self.tables:
+                self._revoke(table)
+
+    def _revoke(self, table: str) -> None:
+        """Take back what others were given on a new table by default."""
+        query = (
+            "SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END "
+            "FROM pg_class, aclexplode(relacl) WHERE oid = %s::regclass AND grantee <> relowner"
+        )
+        for (role,) in self._session.raw.execute(query, (table,)).fetchall():
+            self._session.run(f"REVOKE ALL ON {table} FROM {role}")
 
     def parts(self) -> Sequence[Part]:
         """All parts."""

@@ -61,6 +61,7 @@ class Stage:
                 f"{self.origin.name}: {spec.name} is made of other files by now than when run {about.group} was begun.",
                 "Begin again: --restart.",
             )
+        self._require_ledger()
         run.end_others()
         loaded, parts = run.loaded(), {part.number: part for part in run.parts()}
         self.progress.step(f"compare {len(loaded):,} of {len(parts):,} parts of {spec.name}")
@@ -69,6 +70,16 @@ class Stage:
             if receipt.digest != loaded[receipt.part].digest:
                 self.progress.note(f"Part {receipt.part} of {spec.name} has changed since: it is copied again.")
                 run.undo(receipt.part)
+
+    def _require_ledger(self) -> None:
+        """See that the ledger is as it was begun: a server that crashed has emptied it, with the stage."""
+        about, found = self.run.about, len(self.run.parts())
+        if found != about.parts:
+            raise RunError(
+                f"{self.destination.name}: of run {about.group}, {found:,} of {about.parts:,} parts of "
+                f"{self.spec.name} are in its ledger: the server has crashed since it was begun.",
+                "Begin again: --restart.",
+            )
 
     def fill(self, place: Place, goal: Place) -> None:
         """Have all parts written that are not.
@@ -107,6 +118,7 @@ class Stage:
         """
         run, spec = self.run, self.spec
         run.close_for_writers()
+        self._require_ledger()
         loaded = run.loaded()
         if _missing(run.parts(), loaded):
             raise ChangedSincePlanError(self.destination.name, spec.name)
