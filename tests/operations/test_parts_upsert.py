@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from tests.executors.faults import runs
 from tests.executors.here import open_here
 from tests.operations.parted import only
 from tests.operations.test_parts_load import left, target
+from toolkit.cli import run
 from toolkit.config import Config, Database
 from toolkit.errors import ToolkitError
 from toolkit.operations.parts.crew import WorkerOptions
@@ -359,3 +361,21 @@ def test_a_table_that_the_run_has_made_is_the_stage_itself(trio: Config, monkeyp
         assert load_in_parts(trio, "postgres", "third", "item", WORKERS, resume=run).verified
         assert _place(connection) == place
         assert connection.execute("SELECT count(*) FROM seen").fetchone() == (3000,)
+
+
+def test_the_command_line_asks_workers_for_what_they_do_and_refuses_what_they_do_not(
+    filled: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("postgres", "other"):
+        monkeypatch.setenv(f"TOOLKIT_{name.upper()}_URL", filled.database(name).address)
+    asked = ["sync", "parent", "child", "--reflect", "--from", "postgres", "--to", "other", "--workers", "local:2"]
+    asked += ["--part-bytes", "40000"]
+    assert run([*asked, "--since", "id"]) == 2
+    assert "--since cannot be combined with --workers" in capfd.readouterr().err
+    assert run([*asked, "--delete", "--max-delete", "1"]) == 3
+    again = ["--restart", "--delete", "--max-delete", "90%", "--where", "child:id <> 10"]
+    assert run([*asked, *again]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "Verified: rows and digest of every table written are equal."
+    ours, theirs = contents(filled, "other"), contents(filled, "postgres")
+    assert ours["parent"] == theirs["parent"]

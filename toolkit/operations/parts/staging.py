@@ -151,7 +151,7 @@ class _Work:
             goal = self._crew.named(self.destination)
             for stage in stages if self.asked.resume is not None else ():
                 stage.take_up(self.place)
-            self.progress.note(f"Run {group}: if it is interrupted, --resume {group} goes on with what is written.")
+            self.progress.note(f"Run {group}: if it is interrupted, --resume {group} goes on with what is staged.")
             for stage in stages:
                 stage.fill(self.place, goal)
             # What is held from here on are the stages alone.
@@ -286,5 +286,5 @@ def _keeping(group: str) -> Iterator[None]:
     except RunError:
         raise
     except ToolkitError as error:
-        error.advise_last(f"What is written is kept: go on with --resume {group}.")
+        error.advise_last(f"What is staged is kept: go on with --resume {group}.")
         raise
