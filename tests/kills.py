@@ -128,13 +128,15 @@ def happening(fault: str, kind: Kind) -> tuple[Callable[[Coordinator], None], Ca
     }[fault]
 
 
-def matrix(config: Config, kinds: Sequence[str], moments: int, directory: Path) -> Counter[tuple[str, str, str]]:
+def matrix(
+    config: Config, kinds: Sequence[str], faults: Sequence[str], moments: int, directory: Path
+) -> Counter[tuple[str, str, str]]:
     """How often each fault of each kind ended how."""
     found: Counter[tuple[str, str, str]] = Counter()
     for kind in kinds:
         with ExitStack() as stack:
             cluster: Any = None
-            for fault in FAULTS[: 3 if kind == "local" else 4]:
+            for fault in [each for each in faults if kind != "local" or each != FAULTS[3]]:
                 for moment in range(moments):
                     if cluster is None:
                         folder = directory / f"{kind}{len(found)}{time.monotonic_ns()}"
@@ -160,11 +162,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moments", type=int, default=5)
     parser.add_argument("--rows", type=int, default=11 * ROWS)
+    parser.add_argument("--fault", choices=FAULTS, action="append")
     parser.add_argument("kinds", nargs="*", default=["local", "dask", "ray"])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, postgres.running() as server, nullcontext(Path(name)) as folder:
         config = _filled(server, folder, given.rows)
-        found = matrix(config, given.kinds, given.moments, folder)
+        found = matrix(config, given.kinds, given.fault or FAULTS, given.moments, folder)
     for (kind, fault, outcome), times in sorted(found.items()):
         sys.stdout.write(f"{kind:6} {fault:22} {outcome:20} {times}\n")
 

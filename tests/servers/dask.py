@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +48,19 @@ class Cluster:
         return str(json.loads(self._file.read_text())["address"])
 
     def ready(self) -> None:
-        """Two workers are there, in place of those that a test has killed."""
-        for place, worker in enumerate(self.workers):
-            if worker.poll() is not None:
-                self.workers[place] = self._started("dask_worker", *self._worker)
+        """Two workers are there, in place of those that a test has killed, or frozen until they were given up."""
         import distributed
 
         connect: Any = distributed.Client
         with connect(self.address, timeout=_SECONDS, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=_SECONDS)
+            for _ in range(2 * _SECONDS):
+                for place, worker in enumerate(self.workers):
+                    if worker.poll() is not None:
+                        self.workers[place] = self._started("dask_worker", *self._worker)
+                with suppress(TimeoutError):
+                    client.wait_for_workers(2, timeout=0.5)
+                    return
+        raise AssertionError((self.directory / "log").read_text())
 
     def know(self, databases: Mapping[str, Database], stores: Iterable[Store] = ()) -> None:
         """Let workers know these databases and stores, from their next part on."""

@@ -108,7 +108,6 @@ def sync(
     since the last one that was given a `since`. `attachments` is the store that the target's rows find their files in,
     or one for each backend that they name (`""`: for others). `rejects` is a directory, or an object store's URL, for
     rows that cannot be written, and for those that depend on them. A dry run shows `rows` of each kind and table.
-    `staging` brings the rows of large tables to the target before they are written there.
 
     Raises:
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.

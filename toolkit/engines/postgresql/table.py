@@ -23,7 +23,7 @@ from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.as_sent import are_alike, beside, send
-from toolkit.engines.postgresql.beside import lies_beside, write_from
+from toolkit.engines.postgresql.beside import lies_beside, merge_from, write_from
 from toolkit.engines.postgresql.casts import is_castable
 from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns
 from toolkit.engines.postgresql.copy import RowCopy
@@ -186,7 +186,9 @@ class PostgresRepository(TableRepository):
         try:
             yield from self._fetched(query, parameter)
         except StatementError as error:
-            raise unkept_document(self) or error from error
+            raise (
+                unkept_document(self.connection, self.spec, self.source(self.name), self.column_types()) or error
+            ) from error
 
     def _fetched(self, query: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
         with self.connection.translated(), self.connection.reader().cursor() as cursor:
@@ -269,17 +271,20 @@ class PostgresRepository(TableRepository):
     def takes_as_sent(self, source: object) -> bool:
         """Whether the rows of a table can be sent on as its server sends them: both have the same types."""
         return isinstance(source, PostgresRepository) and (
-            lies_beside(source, self)
+            self._lies_beside(source)
             or are_alike(self.spec, source.connection.facts(source.spec), self.connection.facts(self.spec))
         )
 
     def takes_beside(self, source: object) -> bool:
         """Whether the rows of a table need not leave the server; keys of one collation are told apart on the way."""
-        return isinstance(source, PostgresRepository) and lies_beside(source, self) and not self.collated_key()
+        return isinstance(source, PostgresRepository) and self._lies_beside(source) and not self.collated_key()
+
+    def _lies_beside(self, source: PostgresRepository) -> bool:
+        return lies_beside(source.connection, source.spec, self.connection, self.spec)
 
     def upsert_beside(self, source: PostgresRepository, keys: pa.Table) -> int:
         """Merge the rows with these keys in one statement."""
-        write_from(source, self, self._conflict, keys)
+        merge_from(self.connection, source.spec, self.spec, keys, self.column_types(), self._conflict)
         return int(keys.num_rows)
 
     def load_as_sent(
@@ -289,8 +294,8 @@ class PostgresRepository(TableRepository):
 
         def fill() -> None:
             with self._filled(rows):
-                if lies_beside(source, self):
-                    write_from(source, self)
+                if self._lies_beside(source):
+                    write_from(self.connection, source.spec, self.spec)
                     return
                 send(source.connection, source.source(source.name), self.connection, self.spec, passed)
 
