@@ -18,7 +18,7 @@ from toolkit.testing.plugin import (
     path_of,
     prune,
     rebuild_of,
-    server_of,
+    servers_of,
     tell,
 )
 
@@ -58,6 +58,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "toolkit_postgres_url",
         "A PostgreSQL database on the server where databases for tests are made, or 'embedded' for one in pytest's "
         "cache. TOOLKIT_TEST_POSTGRES_URL goes before it.",
+    )
+    parser.addini(
+        "toolkit_mariadb_url",
+        "A MariaDB server where databases for tests are made. TOOLKIT_TEST_MARIADB_URL goes before it.",
     )
     parser.getgroup("toolkit").addoption(
         "--toolkit-rebuild",
@@ -150,10 +154,10 @@ def _databases(node: pytest.Item, *, is_async: bool) -> Sequence[str]:
 
 
 def _has_async_driver(name: str) -> bool:
-    from toolkit.config.databases import DEFAULT_DATABASES
+    from toolkit.config.databases import TEST_DATABASES
     from toolkit.engines.registry import engine_of
 
-    engine = engine_of(DEFAULT_DATABASES[name])
+    engine = engine_of(TEST_DATABASES[name])
     return engine is not None and engine.has_async_driver
 
 
@@ -183,7 +187,7 @@ def _toolkit_pool(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPath
         pool = Pool(
             config_of(pytestconfig),
             directory_of(pytestconfig, tmp_path_factory),
-            server_of(pytestconfig),
+            servers_of(pytestconfig),
             rebuild_of(pytestconfig),
         )
     yield pool

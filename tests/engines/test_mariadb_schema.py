@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.operations.databases import execute
 from tests.servers import mariadb as server
 from toolkit.config import Config, load_config
 from toolkit.core.plan import NOT_CARRIED
+from toolkit.errors import SchemaMismatchError
 from toolkit.operations.sync import sync
 
 HERE = Path(__file__).parent
@@ -77,3 +79,30 @@ def test_what_other_engines_do_not_have_is_told(config: Config) -> None:
         ("customer", None, "collation utf8mb4_general_ci of email, note, upp"),
         ("v", None, "view"),
     }
+
+
+def test_tables_with_history_go_again_with_a_sync_that_fails_and_numbers_of_a_sequence_are_told(config: Config) -> None:
+    one, back = (config.database(name).address for name in ("one", "back"))
+    server.run(
+        one,
+        "CREATE SEQUENCE numbers",
+        "CREATE TABLE versioned (id int PRIMARY KEY DEFAULT nextval(numbers)) WITH SYSTEM VERSIONING",
+        "CREATE TABLE without (id int PRIMARY KEY) ENGINE=MyISAM",
+        "INSERT INTO versioned VALUES (1)",
+        "INSERT INTO without VALUES (1)",
+    )
+    with pytest.raises(SchemaMismatchError, match="without is of MyISAM, which has no transactions"):
+        sync(config, "one", "back")
+    assert server.run(back, "SHOW TABLES") == []
+    found = sync(config, "one", "back", exclude=("without",))
+    assert ("versioned", "id") in {(each.table, each.column) for each in found.warnings if "nextval" in each.reason}
+
+
+def test_times_with_a_zone_are_told_to_be_without_one_there(config: Config) -> None:
+    execute(config.database("postgres"), "CREATE TABLE event (id int PRIMARY KEY, at timestamptz)")
+    (told,) = sync(config, "postgres", "back").warnings
+    assert (told.table, told.column, told.reason) == (
+        "event",
+        "at",
+        "type timestamptz: It is DATETIME(6) there, in UTC.",
+    )

@@ -21,6 +21,7 @@ from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.engines.sqlite.copy import copy_file
+from toolkit.errors import StatementError
 
 metadata = sa.MetaData()
 item = sa.Table(
@@ -192,3 +193,23 @@ def test_ctrl_c_that_adbc_hears_in_place_of_python_is_no_error_of_the_database(d
             pressed.join()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_table_with_a_row_that_an_index_does_not_have_is_refused_with_what_to_do(database: Database) -> None:
+    with own(database) as application:
+        # As a crash or a faulty writer leaves it: inserted while the schema knows of no index.
+        schema = application.execute("SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema").fetchall()
+        application.execute("PRAGMA writable_schema = on")
+        application.execute("DELETE FROM sqlite_schema WHERE type = 'index'")
+        application.execute("UPDATE sqlite_schema SET sql = 'CREATE TABLE item (id INTEGER PRIMARY KEY, name, code)'")
+    with own(database) as application:
+        application.execute("INSERT INTO item VALUES (1, 'a', 'b')")
+        application.execute("PRAGMA writable_schema = on")
+        application.execute("DELETE FROM sqlite_schema")
+        application.executemany("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", schema)
+    with (
+        connect(database) as connection,
+        pytest.raises(StatementError, match="item returns different rows each time") as refused,
+    ):
+        list(connection.repository(SPEC).read())
+    assert "REINDEX" in refused.value.advice

@@ -30,6 +30,9 @@ def connected(database: Database) -> Iterator[sa.Connection]:
             yield connection
         return
     with database.unpooled_engine().begin() as connection:
+        if database.kind.dialect == "mysql":
+            # As elsewhere, 0 is a number like any other.
+            connection.exec_driver_sql("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")
         yield connection
 
 

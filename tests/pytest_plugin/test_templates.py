@@ -102,7 +102,7 @@ def own(project: Project) -> Config:
 @pytest.fixture
 def pool(project: Project, own: Config, tmp_path: Path) -> Iterator[Pool]:
     """Databases of the project, without a run of pytest."""
-    pool = Pool(own, tmp_path / "pool", project.server)
+    pool = Pool(own, tmp_path / "pool", {"postgres": project.server})
     yield pool
     pool.close()
 
@@ -110,7 +110,7 @@ def pool(project: Project, own: Config, tmp_path: Path) -> Iterator[Pool]:
 def test_clones_of_a_living_process_stay(project: Project, own: Config, pool: Pool, tmp_path: Path) -> None:
     seed = Seed(own, own.fixtures)
     clones = [pool.clone(name, seed) for name in ("sqlite", "postgres")]
-    other = Pool(own, tmp_path / "pool", project.server)
+    other = Pool(own, tmp_path / "pool", {"postgres": project.server})
     for name in ("sqlite", "postgres"):
         other.drop(other.clone(name, seed))
     other.close()
@@ -132,7 +132,7 @@ def test_no_database_is_made_on_a_server_that_is_not_named_for_tests(
     assert "secret" not in str(caught.value)
     assert project.databases() == []
     with pytest.raises(ConfigurationError, match="The server for tests is not PostgreSQL: sqlite:"):
-        Pool(configured, tmp_path, "sqlite:///x").clone("postgres", Seed(configured, own.fixtures))
+        Pool(configured, tmp_path, {"postgres": "sqlite:///x"}).clone("postgres", Seed(configured, own.fixtures))
     # The variable is none of a database that commands know.
     assert "test_postgres" not in configured.databases
 
@@ -159,7 +159,7 @@ def test_templates_that_nobody_used_for_long_are_removed(
         connection.execute(f"COMMENT ON DATABASE {name} IS '2020-01-01'")
     # Whoever uses a template keeps it.
     pool.close()
-    other = Pool(own, tmp_path / "pool", project.server)
+    other = Pool(own, tmp_path / "pool", {"postgres": project.server})
     for name in ("sqlite", "postgres"):
         other.drop(other.clone(name, Seed(own, own.fixtures, ())))
     other.close()
@@ -201,7 +201,7 @@ def test_a_role_that_may_not_create_databases_is_told(project: Project, own: Con
     with psycopg.connect(project.server, autocommit=True) as connection:
         connection.execute("CREATE ROLE visitor LOGIN")
     url = project.server.replace("//postgres:@", "//visitor@")
-    visiting = Pool(own, tmp_path / "pool", url)
+    visiting = Pool(own, tmp_path / "pool", {"postgres": url})
     with pytest.raises(ToolkitError, match="permission denied to create database"):
         visiting.clone("postgres", Seed(own, own.fixtures))
     visiting.close()

@@ -77,7 +77,7 @@ def command(name: str | None = None) -> Callable[[F], click.Command]:
 def upgrade(config: Config, /, revision: str, name: str, every: bool, as_json: bool, **options: Any) -> None:
     """Run the migrations.
 
-    Up to REVISION (default: all), in one transaction.
+    Up to REVISION (default: all), in one transaction; on MariaDB, where statements commit by themselves, one by one.
     """
     from toolkit.operations.migrations import migrate
 
@@ -101,7 +101,7 @@ def downgrade(
 ) -> None:
     """Undo migrations, after asking.
 
-    Down to REVISION (default: the last one; `base`: all), in one transaction.
+    Down to REVISION (default: the last one; `base`: all), in one transaction; on MariaDB one by one.
 
     What a migration made goes, with all that is in it.
     """

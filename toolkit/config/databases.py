@@ -17,6 +17,8 @@ DEFAULT_DATABASES: Mapping[str, str] = {
     "duckdb": "duckdb:///toolkit.duckdb",
     "postgres": "embedded:.toolkit/postgres",
 }
+TEST_DATABASES: Mapping[str, str] = {**DEFAULT_DATABASES, "mariadb": "mariadb://localhost/"}
+"""Those of which the pytest plugin makes copies, if a server of tests is named for those that need one."""
 TABLES_FROM = ("models", "migrations")
 """What can make the tables of a database that has none."""
 DEFAULT_DATABASE = "sqlite"
@@ -33,7 +35,7 @@ def parse_databases(
     Raises:
         ConfigurationError: an unknown or ill-typed key, named with its file.
     """
-    if not isinstance(entries, dict):
+    if not isinstance(entries, Mapping):
         raise ConfigurationError(f"{source}: databases must be a table of names and URLs.", "Correct the file.")
     own = application or {}
     found = {name: Database(name, each.address, root, hindrance=each.hindrance) for name, each in own.items()}
@@ -43,11 +45,12 @@ def parse_databases(
         if not isinstance(value, str | dict):
             raise ill_typed(source, f"databases.{name}", "URL or a table", value)
         entry = {"url": value} if isinstance(value, str) else dict(value)
+        store = typed(str, entry.pop("store", ""), source, f"databases.{name}.store") or None
         hindrance = found[name].hindrance if name in found and "url" not in entry else None
         url = entry.pop("url", found[name].address if name in found else None)
         if not isinstance(url, str):
             raise ConfigurationError(f"{source}: databases.{name} has no url.", f'Write {name} = "sqlite:///file".')
-        found[name] = Database(name, url, root, *_settings(name, entry, source), hindrance)
+        found[name] = Database(name, url, root, *_settings(name, entry, source), store, hindrance=hindrance)
     return found
 
 
@@ -58,7 +61,7 @@ def _settings(
     types = get_type_hints(EngineSettings) | own
     for key, value in entry.items():
         if key not in types:
-            raise UnknownNameError("setting", key, ("url", *types), f"{source} databases.{name}")
+            raise UnknownNameError("setting", key, ("url", "store", *types), f"{source} databases.{name}")
         entry[key] = typed(types[key], value, source, f"databases.{name}.{key}")
     lock_seconds, identity = entry.pop("lock_seconds", LOCK_SECONDS), entry.pop("identity", None)
     external_access = entry.pop("external_access", False)

@@ -30,8 +30,13 @@ class Note:
     column: str | None = None
     is_of_made: bool = False
     """It is a question only where tables are made."""
-    is_unread: bool = False
-    """It is a table with rows that may not be read."""
+    remedy: str | None = None
+    """It is a table with rows that are not read, and this is what lets them be."""
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether it is a table with rows that are not read."""
+        return self.remedy is not None
 
     @property
     def is_of_type(self) -> bool:

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from toolkit.engines.contract import Engine
 
@@ -38,8 +38,8 @@ ENGINES: tuple[Entry, ...] = (
     Entry(("delta",), "toolkit.engines.delta.engine"),
     Entry(("mariadb", "mysql"), "toolkit.engines.mariadb.engine"),
 )
-TEST_SERVER = "TOOLKIT_TEST_POSTGRES_URL"
-"""Where the pytest plugin may make and drop databases; no database of a name, as other such variables are."""
+TEST_SERVERS: Mapping[str, str] = {"postgres": "TOOLKIT_TEST_POSTGRES_URL", "mariadb": "TOOLKIT_TEST_MARIADB_URL"}
+"""By a database's name, what says where the pytest plugin may make and drop some; none of a database's own settings."""
 
 
 def engine_of(address: str) -> Engine | None:
@@ -50,7 +50,7 @@ def engine_of(address: str) -> Engine | None:
 
 def engine_of_dialect(name: str) -> Engine | None:
     """The engine whose databases SQLAlchemy speaks to by the dialect of that name."""
-    return next((engine for engine in map(Entry.load, _by_scheme(name)) if engine.dialect == name), None)
+    return next((each for each in map(Entry.load, _by_scheme(name)) if name in (each.dialect, each.name)), None)
 
 
 def _by_scheme(name: str) -> Iterator[Entry]:

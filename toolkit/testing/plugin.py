@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toolkit.testing.pool import Pool
 
 
-DATABASES = ("sqlite", "postgres", "duckdb")
+DATABASES = ("sqlite", "postgres", "duckdb", "mariadb")
 
 
 class ToolkitWarning(pytest.PytestWarning):
@@ -33,21 +33,25 @@ def path_of(config: pytest.Config, relative: str) -> Path:
 def config_of(pytestconfig: pytest.Config) -> Config:
     """The toolkit's configuration, with what pytest's settings say."""
     from toolkit.config import load_config
-    from toolkit.config.databases import parse_databases
+    from toolkit.config.databases import TEST_DATABASES, parse_databases
 
     metadata, application = (pytestconfig.getini(f"toolkit_{name}") or None for name in ("metadata", "config"))
     config = load_config(pytestconfig.rootpath, metadata=metadata, application=application)
     # Copies of them are made for tests, also where the application has others.
-    config = replace(config, databases={**parse_databases({}, config.root, ""), **config.databases})
+    config = replace(config, databases={**parse_databases(TEST_DATABASES, config.root, ""), **config.databases})
     fixtures = pytestconfig.getini("toolkit_fixtures")
     return replace(config, fixtures=path_of(pytestconfig, fixtures)) if fixtures else config
 
 
-def server_of(pytestconfig: pytest.Config) -> str | None:
-    """The server for tests, if one is named."""
-    from toolkit.engines.registry import TEST_SERVER
+def servers_of(pytestconfig: pytest.Config) -> dict[str, str]:
+    """The servers for tests that are named, by the databases' names."""
+    from toolkit.engines.registry import TEST_SERVERS
 
-    return os.environ.get(TEST_SERVER) or pytestconfig.getini("toolkit_postgres_url") or None
+    named = {
+        name: os.environ.get(variable) or pytestconfig.getini(f"toolkit_{name}_url")
+        for name, variable in TEST_SERVERS.items()
+    }
+    return {name: server for name, server in named.items() if server}
 
 
 def rebuild_of(pytestconfig: pytest.Config) -> str | None:
@@ -75,7 +79,7 @@ def prune(config: pytest.Config, _: pytest.Session) -> int:
     from toolkit.testing.pool import Pool
 
     writer, dry_run, code = config.get_terminal_writer(), config.getoption("toolkit_prune") == "dry-run", 0
-    pool = Pool(config_of(config), directory_of(config, None), server_of(config))
+    pool = Pool(config_of(config), directory_of(config, None), servers_of(config))
     found: list[str] = []
     for name in DATABASES:
         try:

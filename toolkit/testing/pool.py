@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 class Pool:
     """All databases of this process's tests; `directory` is shared with other processes, and kept between runs.
 
-    `server` is the URL of a database on the server for tests, or what its engine takes for one, such as `embedded`.
+    `servers` are by the databases' names the URLs of databases on servers for tests, or what their engines take for
+    one, such as `embedded`.
     With `rebuild`, which names a run, templates that were not made in that run are made anew.
     """
 
-    def __init__(self, config: Config, directory: Path, server: str | None = None, rebuild: str | None = None) -> None:
+    def __init__(
+        self, config: Config, directory: Path, servers: Mapping[str, str] | None = None, rebuild: str | None = None
+    ) -> None:
         self.config = config
         self._directory = directory
-        self._server = server
+        self._servers = servers or {}
         self._rebuild = rebuild
         self._templates: dict[str, Templates] = {}
         self._keys: dict[tuple[str, Seed], str | ToolkitError] = {}
@@ -105,7 +108,7 @@ class Pool:
     def _database(self, name: str) -> Database:
         # Made by this plugin from the project's own files: tests may read and write others there.
         database = replace(self.config.database(name), external_access=True)
-        return database.at(database.kind.address_for_tests(database, self._server, self._directory))
+        return database.at(database.kind.address_for_tests(database, self._servers.get(name), self._directory))
 
 
 def _fill(database: Database, seed: Seed) -> Sequence[str]:

@@ -222,6 +222,9 @@ class Connection(Protocol):
     def unlike_numbers(self, specs: Sequence[TableSpec], /) -> dict[tuple[str, str], int]:
         """By table and column, how many values SQLAlchemy's type does not read as they are stored. Default: none."""
 
+    def make_own_table(self, table: sa.Table, /) -> None:
+        """Make a table of the toolkit's own, unless it is there, without ending the transaction."""
+
     def running_transactions(self) -> Sequence[RunningTransaction]:
         """Those of others whose rows this snapshot lacks, and that may commit them yet. Default: there are none."""
 

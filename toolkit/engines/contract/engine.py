@@ -42,6 +42,8 @@ class Engine(ABC):
     """Whether migrations can run on it; else its tables are made from models, or as a source has them."""
     lacks_migrations_for: ClassVar[str] = "it has no statements that change tables"
     """Why they cannot."""
+    has_transactional_ddl: ClassVar[bool] = True
+    """Whether statements that change a schema are part of a transaction; else each commits all that was done before."""
     begins_with: ClassVar[str | None] = None
     """The statement that begins a transaction, where a driver does not do so before any statement."""
 
@@ -136,6 +138,10 @@ class Engine(ABC):
     def begin_migrations(self, connection: SQLAlchemyConnection, *, only_reads: bool) -> Callable[[], None]:
         """Let all statements be in transactions, and no foreign key be acted on meanwhile; what undoes this."""
         return lambda: None
+
+    def is_uncommitted(self, connection: SQLAlchemyConnection) -> bool:
+        """Whether there is a transaction; asked where statements that change a schema end one by themselves."""
+        return True
 
     def lock_migrations(self, connection: SQLAlchemyConnection) -> None:
         """Wait for another upgrade of the same database, where the engine itself does not."""

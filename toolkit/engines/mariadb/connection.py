@@ -19,7 +19,7 @@ from toolkit.engines.mariadb.modes import MODES, set_mode
 from toolkit.engines.mariadb.session import MariaDBSession
 from toolkit.engines.mariadb.table import MariaDBRepository
 from toolkit.engines.portable.connection import unmapped_child
-from toolkit.errors import ConfigurationError, SchemaMismatchError
+from toolkit.errors import SchemaMismatchError
 
 _TRANSACTIONAL = "InnoDB"
 _CHILDREN = """
@@ -41,6 +41,8 @@ _NEVER_HELD = "MariaDB has no way to keep a trigger from firing"
 class MariaDBConnection(MariaDBSession):
     """One transaction on a MariaDB database. Whoever writes waits for the one toolkit writer before it."""
 
+    _locked: Sequence[TableSpec] = ()
+
     def repository(self, spec: TableSpec) -> MariaDBRepository:
         """Access to one table."""
         return MariaDBRepository(self, spec)
@@ -52,6 +54,7 @@ class MariaDBConnection(MariaDBSession):
             SchemaMismatchError: a table to write to takes part in no transaction.
         """
         super().lock_tables(specs, progress)
+        self._locked = specs
         if not self.write:
             return
         with self.translated():
@@ -123,16 +126,31 @@ class MariaDBConnection(MariaDBSession):
         """Nothing: it is refused before, where there are any."""
         return nullcontext()
 
-    def running_transactions(self) -> Sequence[RunningTransaction]:
-        """Refuse: a transaction of others' is not known again from one sync to the next.
+    def make_own_table(self, table: sa.Table) -> None:
+        """By a session of its own, as making one ends a transaction; its key is of any length."""
+        with self.translated():
+            if sa.inspect(self.sqlalchemy).has_table(table.name):
+                return
+            columns = [sa.Column(each.name, each.type, nullable=False) for each in table.columns]
+            made = sa.Table(table.name, sa.MetaData(), *columns)
+            made.append_constraint(sa.UniqueConstraint(*(each.name for each in table.primary_key), name="toolkit_key"))
+            engine = self.database.unpooled_engine()
+            with engine.connect() as other:
+                made.create(other)
 
-        Raises:
-            ConfigurationError: always.
-        """
-        raise ConfigurationError(
-            f"{self.name}: which rows were changed since the last sync cannot be told of MariaDB yet.",
-            "Leave out --since: all rows are compared then.",
-        )
+    def running_transactions(self) -> Sequence[RunningTransaction]:
+        """Those of others, before and after a snapshot that is taken anew."""
+        from toolkit.engines.mariadb.running import running_transactions
+
+        return running_transactions(self, self._begin_again)
+
+    def _begin_again(self) -> None:
+        """Take a snapshot as of now, with the same tables kept from being altered."""
+        specs = self._locked
+        self.run("ROLLBACK")
+        self.forget()
+        self._begin()
+        self.lock_tables(specs)
 
     @contextmanager
     def defer_foreign_keys(self, specs: Sequence[TableSpec]) -> Iterator[None]:

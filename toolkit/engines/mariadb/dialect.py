@@ -14,6 +14,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler, MySQLTypeCompiler
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.sql.elements import UnaryExpression
 
 from toolkit.core.types import INTEGER_KINDS, Kind, logical_type
@@ -36,6 +37,7 @@ _OTHER_PART = 16
 # A row has at most 65,535 bytes beside its long texts.
 _LONGEST_VARCHAR = 16_000
 _MICROSECONDS = 6
+_NO_TABLE = 1146
 
 
 def unique_together(table: Table) -> Iterator[list[Column[Any]]]:
@@ -141,8 +143,14 @@ class TypeCompiler(ForeignTypes, MySQLTypeCompiler):  # type: ignore[misc]  # of
             return super().visit_FLOAT(type_, **kw)
         return "FLOAT" if logical_type(type_).kind == Kind.FLOAT32 else "DOUBLE"
 
-    visit_REAL: Any = visit_FLOAT  # noqa: N815
-    visit_DOUBLE: Any = visit_FLOAT  # noqa: N815
+    def visit_REAL(self, type_: Any, **kw: Any) -> str:  # noqa: N802
+        """A single; MySQL's own is a double."""
+        return super().visit_REAL(type_, **kw) if _is_own(type_) else self.visit_FLOAT(type_, **kw)
+
+    def visit_DOUBLE(self, type_: Any, **kw: Any) -> str:  # noqa: N802
+        """A double."""
+        return super().visit_DOUBLE(type_, **kw) if _is_own(type_) else self.visit_FLOAT(type_, **kw)
+
     visit_DOUBLE_PRECISION: Any = visit_FLOAT  # noqa: N815
 
     def visit_NUMERIC(self, type_: Any, **kw: Any) -> str:  # noqa: N802
@@ -237,6 +245,28 @@ def is_enforced(index: Any) -> bool:
     """Whether a unique index is unique here, too: one with a condition is not, as there are none."""
     options = index.dialect_kwargs.items()
     return bool(index.unique) and not any(key.endswith("_where") and value is not None for key, value in options)
+
+
+def show_create_table(
+    dialect: Any,
+    connection: Any,
+    table: Any = None,
+    _charset: str | None = None,
+    full_name: str | None = None,
+    **_: Any,
+) -> str:
+    """A table's definition in the words that SQLAlchemy takes apart, whatever the session's are."""
+    name = full_name or dialect.identifier_preparer.format_table(table)
+    try:
+        found = connection.exec_driver_sql(
+            f"SET STATEMENT sql_mode = '' FOR SHOW CREATE TABLE {name}",
+            execution_options={"skip_user_error_events": True},
+        )
+    except DBAPIError as error:
+        if dialect._extract_error_code(error.orig) == _NO_TABLE:  # noqa: SLF001 - as SQLAlchemy's own does
+            raise NoSuchTableError(name) from error
+        raise
+    return str(found.first()[1]).strip()
 
 
 class Dialect(MySQLDialect_pymysql):

@@ -10,11 +10,11 @@ from toolkit.engines.contract import Configured, Connection, Engine, SchemaFeatu
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
 from toolkit.engines.mariadb.urls import for_pymysql, server_of, unknown_arguments, with_arguments
 from toolkit.engines.urls import parsed_url
-from toolkit.errors import ConfigurationError, EngineOptionError, MissingDriverError
+from toolkit.errors import EngineOptionError, MissingDriverError
 from toolkit.shown_text import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlalchemy import URL, Table
     from sqlalchemy import Connection as SQLAlchemyConnection
@@ -26,11 +26,8 @@ class MariaDB(Engine):
     name = "mariadb"
     title = "MariaDB"
     dialect = "mysql"
-    has_migrations = False
-    lacks_migrations_for = (
-        "its statements that change a schema commit by themselves, one that fails would leave a half of a migration, "
-        "and nothing says yet which half"
-    )
+    has_transactional_ddl = False
+    has_async_driver = True
     makes_with = (set_mode(*MODES, *STANDARD),)
 
     def url(self, database: Configured) -> URL:
@@ -72,6 +69,28 @@ class MariaDB(Engine):
 
         return MariaDBConnection(database, write)
 
+    def introduce_to_alembic(self) -> None:
+        """What Alembic does by itself loses what a changed column has beside its type."""
+        from toolkit.engines.mariadb import alembic  # noqa: F401
+
+    def begin_migrations(self, connection: SQLAlchemyConnection, *, only_reads: bool) -> Callable[[], None]:
+        """SQL that means what it does elsewhere; there is no transaction to begin."""
+        from toolkit.engines.mariadb.alembic_session import begin
+
+        return begin(connection)
+
+    def is_uncommitted(self, connection: SQLAlchemyConnection) -> bool:
+        """By the server's word."""
+        from toolkit.engines.mariadb.alembic_session import is_uncommitted
+
+        return is_uncommitted(connection)
+
+    def lock_migrations(self, connection: SQLAlchemyConnection) -> None:
+        """Two upgrades of one database wait for one another."""
+        from toolkit.engines.mariadb.alembic_session import lock
+
+        lock(connection)
+
     def begin_numbers(self, connection: SQLAlchemyConnection, tables: Iterable[Table]) -> None:
         """A table says which number its key is given next."""
         from toolkit.core.numbering import NEXT_NUMBER
@@ -92,22 +111,22 @@ class MariaDB(Engine):
         return FEATURES
 
     def address_for_tests(self, database: Configured, server: str | None, directory: Path) -> str:
-        """Refuse: there is no server but the application's own.
+        """Never the server that the application works with, unless that is named."""
+        from toolkit.engines.mariadb.templates import address_for_tests
 
-        Raises:
-            ConfigurationError: always.
-        """
-        raise ConfigurationError(
-            f"Databases for tests are not made on {self.title} yet, and {database.name} is configured as "
-            f"{database.shown_url}.",
-            "Seed the tests of another engine, or fill a database with: toolkit load-data.",
-        )
+        return address_for_tests(database, server)
 
     def templates(self, database: Configured, directory: Path, rebuild: str | None) -> Templates:
         """Databases on the same server, table by table."""
         from toolkit.engines.mariadb.templates import MariaDBTemplates
 
-        return MariaDBTemplates(database, directory)
+        return MariaDBTemplates(database, rebuild)
+
+    def async_url(self, database: Configured) -> URL:
+        """With the driver that the database is configured with, else with the first that is there."""
+        from toolkit.engines.mariadb.urls import with_async_driver
+
+        return with_async_driver(parsed_url(database.name, database.address), database.url)
 
 
 ENGINE = MariaDB()

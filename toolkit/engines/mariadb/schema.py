@@ -13,24 +13,30 @@ from toolkit.core.numbering import USUAL, numbering_info
 from toolkit.core.schema import Note, Schema
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.catalogue import StoredTable
+from toolkit.engines.mariadb import rights
 from toolkit.engines.mariadb.column_types import questions, type_of
+from toolkit.engines.mariadb.foreign_keys import foreign_keys
+from toolkit.engines.mariadb.rights import quoted
 from toolkit.engines.mariadb.session import MariaDBSession
 from toolkit.engines.mariadb.types import LABELS, actual_type
 
 _EXACT = ("_nopad_bin", "_0900_bin")
+_SEQUENCE = re.compile(r"\b(nextval|lastval|setval)\(", re.IGNORECASE)
+_WITHOUT_SEQUENCE = "Sequences are not carried: make one there, and let the column's default name it."
 _ONLY_TABLES = "Only tables are carried."
-_USUAL_ACTIONS = ("RESTRICT", "NO ACTION")
 
 
 def schema_of(connection: MariaDBSession, stored: Sequence[StoredTable], *, tells_made: bool) -> Schema:
     """These tables, and what there is beside them; `tells_made`: also what tables of other engines' lack."""
     found, metadata = _Found(connection), sa.MetaData()
+    hidden = list(rights.unread(connection, stored))
     for each in stored:
-        found.table(metadata, each.name)
+        if each.name not in {note.table for note in hidden}:
+            found.table(metadata, each.name)
     for table in list(metadata.tables.values()):
         found.add_foreign_keys(table, metadata)
     notes = (each for each in found.notes(metadata) if tells_made or not (each.is_of_made or each.is_of_type))
-    return Schema("mysql", metadata, tuple(notes))
+    return Schema("mysql", metadata, (*hidden, *rights.unseen(connection), *notes))
 
 
 class _Found:
@@ -42,7 +48,6 @@ class _Found:
         self._columns = _by_table(self._ask(_COLUMNS))
         self._indexes = _by_table(self._ask(_INDEXES))
         self._checks = _by_table(self._ask(_CHECKS))
-        self._foreign_keys = _by_table(self._ask(_FOREIGN_KEYS))
         self._others = self._ask(_OTHERS)
         self._notes: list[Note] = []
 
@@ -65,14 +70,12 @@ class _Found:
 
     def _odd(self, name: str, rows: Sequence[Any]) -> frozenset[str]:
         """The columns that hold what they do not seem to, by one pass over the rows of tables that may have some."""
-        quote = self._connection.sqlalchemy.dialect.identifier_preparer.quote_identifier
         asked: dict[str, str] = {}
         for row in rows:
-            asked |= questions(row.name, quote(row.name).replace("%%", "%"), row.type)
+            asked |= questions(row.name, quoted(self._connection, row.name), row.type)
         if not asked:
             return frozenset()
-        table = quote(name).replace("%%", "%")
-        [answers] = self._connection.run(f"SELECT {', '.join(asked.values())} FROM {table}")
+        [answers] = self._connection.run(f"SELECT {', '.join(asked.values())} FROM {quoted(self._connection, name)}")
         return frozenset(column for column, answer in zip(asked, answers, strict=True) if answer)
 
     def _column(self, table: str, row: Any, is_document: bool, is_odd: bool, following: int | None) -> sa.Column[Any]:
@@ -84,6 +87,8 @@ class _Found:
             self._notes.append(
                 Note(table, "ON UPDATE CURRENT_TIMESTAMP", "No other engine has it.", row.name, is_of_made=True)
             )
+        if _SEQUENCE.search(row.standard or ""):
+            self._notes.append(Note(table, f"default {row.standard}", _WITHOUT_SEQUENCE, row.name))
         is_numbered = "auto_increment" in extra
         computed = (
             [] if row.expression is None else [sa.Computed(verbatim(row.expression), persisted="stored" in extra)]
@@ -97,7 +102,7 @@ class _Found:
             server_default=verbatim(row.standard) if has_default else None,
             autoincrement=is_numbered,
             comment=row.remark or None,
-            info=numbering_info(USUAL, following) if is_numbered else {},
+            info={"declared": row.type, **(numbering_info(USUAL, following) if is_numbered else {})},
         )
 
     def _add_keys(self, table: sa.Table, name: str) -> None:
@@ -122,22 +127,20 @@ class _Found:
 
     def add_foreign_keys(self, table: sa.Table, metadata: sa.MetaData) -> None:
         """Give a table its foreign keys, as far as they point at tables of the same database."""
-        keys: dict[str, list[Any]] = defaultdict(list)
-        for row in self._foreign_keys[table.name]:
-            keys[row.name].append(row)
-        for name, rows in keys.items():
-            parent = metadata.tables.get(rows[0].parent) if rows[0].is_here else None
+        [(_, definition)] = self._connection.run(f"SHOW CREATE TABLE {quoted(self._connection, table.name)}")
+        for key in foreign_keys(definition):
+            parent = metadata.tables.get(key.parent) if key.is_here else None
             if parent is None:
-                columns = ", ".join(row.part for row in rows)
-                self._notes.append(Note(table.name, f"foreign key of {columns}", f"There is no {rows[0].parent} here."))
+                columns = ", ".join(key.columns)
+                self._notes.append(Note(table.name, f"foreign key of {columns}", f"There is no {key.parent} here."))
                 continue
             table.append_constraint(
                 sa.ForeignKeyConstraint(
-                    [row.part for row in rows],
-                    [parent.c[row.parent_part] for row in rows],
-                    name=name,
-                    ondelete=_action(rows[0].deleted),
-                    onupdate=_action(rows[0].updated),
+                    key.columns,
+                    [parent.c[each] for each in key.parent_columns],
+                    name=key.name,
+                    ondelete=key.on_delete,
+                    onupdate=key.on_update,
                 )
             )
 
@@ -186,10 +189,6 @@ def _ordered(column: sa.Column[Any], direction: str | None) -> Any:
     return column.desc() if direction == "D" else column
 
 
-def _action(action: str) -> str | None:
-    return None if action in _USUAL_ACTIONS else action
-
-
 _TABLES = """
 SELECT t.table_name AS name, t.table_comment AS remark, t.auto_increment AS following, t.create_options AS options,
        t.table_type AS kind
@@ -212,16 +211,6 @@ _CHECKS = """
 SELECT c.table_name AS place, c.constraint_name AS name, c.check_clause AS clause, c.level AS level
 FROM information_schema.check_constraints AS c
 WHERE c.constraint_schema = database() ORDER BY c.table_name, c.constraint_name
-"""
-_FOREIGN_KEYS = """
-SELECT k.table_name AS place, k.constraint_name AS name, k.column_name AS part, k.referenced_table_name AS parent,
-       k.referenced_column_name AS parent_part, k.referenced_table_schema = database() AS is_here,
-       r.delete_rule AS deleted, r.update_rule AS updated
-FROM information_schema.key_column_usage AS k JOIN information_schema.referential_constraints AS r
-  ON r.constraint_schema = k.constraint_schema AND r.constraint_name = k.constraint_name
-  AND r.table_name = k.table_name
-WHERE k.table_schema = database() AND k.referenced_table_name IS NOT NULL
-ORDER BY k.table_name, k.constraint_name, k.ordinal_position
 """
 _OTHERS = """
 SELECT v.table_name AS name, v.table_name AS place, 'view' AS kind FROM information_schema.views AS v

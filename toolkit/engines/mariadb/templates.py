@@ -1,7 +1,8 @@
 """Templates and clones of databases for tests on a MariaDB server, copied table by table in the server.
 
 What this module makes has names that begin with `toolkit_<project>_`: `…seed_<key>` for templates,
-`…run_<process>_<number>` for clones. A process holds a lock of the server's for as long as it runs.
+`…run_<process>_<number>` for clones. A process holds a lock of the server's for as long as it runs: whoever gets it
+knows that its clones are leftovers, on whatever machine it ran, and that it uses no template any more.
 """
 
 from __future__ import annotations
@@ -10,22 +11,50 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pymysql
 
 from toolkit.engines.contract import Configured
+from toolkit.engines.database import Database
 from toolkit.engines.mariadb.errors import known_error
 from toolkit.engines.mariadb.urls import PORT
+from toolkit.engines.registry import TEST_SERVERS
 from toolkit.engines.urls import parsed_url
-from toolkit.errors import ConfigurationError
+from toolkit.errors import ConfigurationError, StatementError
 
-# The last table that a template gets: it says that all is there, and what was noted.
+# The last table that a template gets: it says that all is there, in which run it was made, and what was noted then.
 _NOTES = "toolkit_notes"
+# Which processes use it.
+_USES = "toolkit_uses"
+_OWN = (_NOTES, _USES)
 _LONG = 3600
+_LONGEST_LOCK = 64
+KEPT_DAYS = 7
+_VARIABLE = TEST_SERVERS["mariadb"]
+
+
+def address_for_tests(database: Configured, server: str | None) -> str:
+    """The server for tests, by its URL.
+
+    Raises:
+        ConfigurationError: none is named, or it is none of this engine's.
+    """
+    if server is None:
+        raise ConfigurationError(
+            f"No server is named for tests of {database.name}, which is configured as {database.shown_url}: databases "
+            "are made and dropped only where that is meant.",
+            f"Set {_VARIABLE} (or toolkit_mariadb_url of pytest) to the URL of a MariaDB server.",
+        )
+    named = Database(database.name, server, database.root)
+    if named.engine_name != "mariadb":
+        raise ConfigurationError(
+            f"The server for tests is not MariaDB: {named.shown_url}.",
+            f"Correct {_VARIABLE}, or toolkit_mariadb_url of pytest.",
+        )
+    return server
 
 
 def quoted(name: str) -> str:
@@ -34,11 +63,13 @@ def quoted(name: str) -> str:
 
 
 class MariaDBTemplates:
-    """One connection to the server, from which databases are made and dropped."""
+    """One connection to the server, from which databases are made and dropped.
 
-    def __init__(self, database: Configured, directory: Path) -> None:
-        del directory
-        self._database, url = database, database.url
+    With `rebuild`, the name of a run, only templates that were made in it are used.
+    """
+
+    def __init__(self, database: Configured, rebuild: str | None = None) -> None:
+        self._database, self._rebuild, url = database, rebuild, database.url
         digest = hashlib.sha256(f"{database.root}\n{url.database}".encode()).hexdigest()
         self._prefix, self._process, self._numbers = f"toolkit_{digest[:8]}_", secrets.token_hex(4), count()
         with self._in_own_words():
@@ -51,7 +82,8 @@ class MariaDBTemplates:
                 charset="utf8mb4",
                 autocommit=True,
             )
-        self._rows("SET foreign_key_checks = 0")
+        # What is copied is taken as it is.
+        self._rows("SET foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO'")
         self._lock(self._process)
 
     def ensure(self, key: str, fill: Callable[[str], Sequence[str]]) -> Sequence[str]:
@@ -59,27 +91,43 @@ class MariaDBTemplates:
         template = f"{self._prefix}seed_{key}"
         self._lock(key)
         try:
-            notes = self._noted(template)
-            if notes is None:
-                self._drop(template)
-                self._rows(f"CREATE DATABASE {quoted(template)}")
-                notes = list(fill(self._at(template)))
-                self._rows(f"CREATE TABLE {quoted(template)}.{quoted(_NOTES)} (notes LONGTEXT CHARSET utf8mb4)")
-                self._rows(f"INSERT INTO {quoted(template)}.{quoted(_NOTES)} VALUES (%s)", json.dumps(notes))
+            made, notes = self._noted(template)
+            if made is None or self._rebuild not in (None, made):
+                notes = self._make(template, fill)
+            self._use(template)
         finally:
-            self._rows("SELECT RELEASE_LOCK(%s)", self._prefix + key)
+            self._rows("SELECT RELEASE_LOCK(%s)", self._lock_of(key))
         return notes
 
-    def _noted(self, template: str) -> list[str] | None:
-        """What was noted of a template; None if there is none that is whole."""
+    def _make(self, template: str, fill: Callable[[str], Sequence[str]]) -> list[str]:
+        self._drop(template)
+        self._rows(f"CREATE DATABASE {quoted(template)}")
+        try:
+            notes = list(fill(self._at(template)))
+        except BaseException:
+            self._drop(template)
+            raise
+        place, uses = (f"{quoted(template)}.{quoted(name)}" for name in _OWN)
+        self._rows(f"CREATE TABLE {uses} (process CHAR(8) PRIMARY KEY, day DATE NOT NULL) ENGINE=InnoDB")
+        self._rows(f"CREATE TABLE {place} ENGINE=InnoDB CHARSET=utf8mb4 AS SELECT %s AS notes", json.dumps(notes))
+        self._rows(f"ALTER TABLE {place} COMMENT = %s", self._rebuild or "")
+        return notes
+
+    def _use(self, template: str) -> None:
+        """Note that this process does: see `prune`."""
+        self._rows(f"REPLACE INTO {quoted(template)}.{quoted(_USES)} VALUES (%s, CURRENT_DATE)", self._process)
+
+    def _noted(self, template: str) -> tuple[str | None, list[str]]:
+        """The run in which a template was made, and what was noted; None if there is none that is whole."""
         found = self._rows(
-            "SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s", template, _NOTES
+            "SELECT table_comment FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
+            template,
+            _NOTES,
         )
         if not found:
-            return None
+            return None, []
         [(notes,)] = self._rows(f"SELECT notes FROM {quoted(template)}.{quoted(_NOTES)}")
-        listed: list[str] = json.loads(notes)
-        return listed
+        return found[0][0], json.loads(notes)
 
     def clone(self, key: str) -> str:
         """The address of a new database like the template.
@@ -89,12 +137,17 @@ class MariaDBTemplates:
         """
         template, name = f"{self._prefix}seed_{key}", self._new_name()
         self._require_tables_alone(template)
-        self._rows(f"CREATE DATABASE {quoted(name)}")
+        [(charset, collation)] = self._rows(
+            "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata "
+            "WHERE schema_name = %s",
+            template,
+        )
+        self._rows(f"CREATE DATABASE {quoted(name)} CHARACTER SET {charset} COLLATE {collation}")
         self._rows(f"USE {quoted(name)}")
         tables = self._rows(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name <> %s",
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name NOT IN (%s, %s)",
             template,
-            _NOTES,
+            *_OWN,
         )
         for (table,) in tables:
             # With its foreign keys, which `LIKE` leaves out.
@@ -136,14 +189,27 @@ class MariaDBTemplates:
         self._drop(parsed_url(self._database.name, address).database or "")
 
     def prune(self, *, every: bool, dry_run: bool = False) -> Sequence[str]:
-        """Drop clones of processes that are gone, and with `every` all templates that nobody is making."""
+        """Drop clones of processes that are gone and templates: all that nobody uses, or those unused for a week."""
         runs, seeds = f"{self._prefix}run_", f"{self._prefix}seed_"
-        made = [(name, name.removeprefix(runs).partition("_")[0]) for name in self._names(runs)]
-        made += [(name, name.removeprefix(seeds)) for name in self._names(seeds) if every]
-        found = [name for name, lock in made if self._rows("SELECT IS_FREE_LOCK(%s)", self._prefix + lock) == ((1,),)]
+        found = [name for name in self._names(runs) if self._is_gone(name.removeprefix(runs).partition("_")[0])]
+        found += [name for name in self._names(seeds) if self._is_unused(name, name.removeprefix(seeds), every)]
         for name in found if not dry_run else ():
             self._drop(name)
         return found
+
+    def _is_unused(self, template: str, key: str, every: bool) -> bool:
+        """Whether nobody makes or uses a template, and, unless `every` is asked for, has not for long."""
+        if not self._is_gone(key):
+            return False
+        if self._noted(template)[0] is None:
+            return True
+        uses = f"{quoted(template)}.{quoted(_USES)}"
+        day, old = f"SELECT max(day) FROM {uses}", f"CURRENT_DATE - INTERVAL {KEPT_DAYS} DAY"
+        [(is_old,)] = self._rows(f"SELECT coalesce(({day}) < {old}, 0)")
+        return bool(every or is_old) and all(self._is_gone(one) for (one,) in self._rows(f"SELECT process FROM {uses}"))
+
+    def _is_gone(self, name: str) -> bool:
+        return self._rows("SELECT IS_FREE_LOCK(%s)", self._lock_of(name)) == ((1,),)
 
     def close(self) -> None:
         """Drop what this process made, except for templates."""
@@ -153,6 +219,12 @@ class MariaDBTemplates:
             self._connection.close()
 
     def _drop(self, name: str) -> None:
+        """Drop a database, whoever is still connected to it: it would be waited for."""
+        for (one,) in self._rows(
+            "SELECT id FROM information_schema.processlist WHERE db = %s AND id <> CONNECTION_ID()", name
+        ):
+            with suppress(StatementError):
+                self._rows("KILL %s", one)
         self._rows(f"DROP DATABASE IF EXISTS {quoted(name)}")
 
     def _names(self, prefix: str) -> Sequence[str]:
@@ -166,8 +238,11 @@ class MariaDBTemplates:
         url = parsed_url(self._database.name, self._database.address)
         return url.set(database=name).render_as_string(hide_password=False)
 
+    def _lock_of(self, name: str) -> str:
+        return f"{self._prefix}{name}"[:_LONGEST_LOCK]
+
     def _lock(self, name: str) -> None:
-        self._rows("SELECT GET_LOCK(%s, %s)", self._prefix + name, _LONG)
+        self._rows("SELECT GET_LOCK(%s, %s)", self._lock_of(name), _LONG)
 
     def _rows(self, query: str, *values: Any) -> Sequence[tuple[Any, ...]]:
         with self._in_own_words(), self._connection.cursor() as cursor:

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from toolkit.core.moments import DAY, INFINITE_DATE, INFINITE_TIMESTAMP
 from toolkit.engines.mariadb.adapter import MariaDBAdapter
 from toolkit.engines.mariadb.types import MOMENTS
 from toolkit.engines.portable.adapters import MisfitError
+from toolkit.engines.portable.times import DATES, require_within, timestamp_texts
 
-_DATES = (-719_162, 2_932_896)
-_TIMESTAMPS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 _TIME = re.compile(r"(-?)(\d{2,3}):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
 # 838:59:59.999999, of either sign.
 _LONGEST = (((838 * 60) + 59) * 60 + 59) * 1_000_000 + 999_999
@@ -55,9 +53,12 @@ class Timestamp(_Moment):
         naive = fetched[0].cast(pa.timestamp("us"))
         return naive.view(pa.int64()).view(self.type.arrow)
 
-    def bound(self, values: pa.Array) -> list[Any]:
+    def sent(self, values: pa.Array) -> pa.Array:
         self._require_whole(values.view(pa.int64()))
-        return _timestamp_texts(values).to_pylist()  # type: ignore[no-any-return]
+        return timestamp_texts(values)
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        return self.sent(values).to_pylist()  # type: ignore[no-any-return]
 
 
 class Date(_Moment):
@@ -71,9 +72,12 @@ class Date(_Moment):
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         return fetched[0].cast(pa.date32())
 
+    def sent(self, values: pa.Array) -> pa.Array:
+        require_within(values.view(pa.int32()), DATES, INFINITE_DATE)
+        return values.cast(pa.string())
+
     def bound(self, values: pa.Array) -> list[Any]:
-        _require_within(values.view(pa.int32()), _DATES, INFINITE_DATE)
-        return values.cast(pa.string()).to_pylist()  # type: ignore[no-any-return]
+        return self.sent(values).to_pylist()  # type: ignore[no-any-return]
 
 
 class Time(_Moment):
@@ -108,8 +112,8 @@ class Interval(_Moment):
         whole = values.view(pa.int64())
         self._require_whole(whole)
         if self.actual.name != "time":
-            return _timestamp_texts(values).to_pylist()  # type: ignore[no-any-return]
-        _require_within(whole, (-_LONGEST, _LONGEST), INFINITE_TIMESTAMP)
+            return timestamp_texts(values).to_pylist()  # type: ignore[no-any-return]
+        require_within(whole, (-_LONGEST, _LONGEST), INFINITE_TIMESTAMP)
         return [None if each is None else _time_text(each) for each in whole.to_pylist()]
 
 
@@ -126,15 +130,3 @@ def _time_text(microseconds: int) -> str:
     seconds, fraction = divmod(abs(microseconds), 1_000_000)
     sign = "-" if microseconds < 0 else ""
     return f"{sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{fraction:06d}"
-
-
-def _require_within(whole: pa.Array, limits: tuple[int, int], infinite: int) -> None:
-    extremes = pc.min_max(whole).as_py()
-    if extremes["min"] is not None and (extremes["min"] < limits[0] or extremes["max"] > limits[1]):
-        raise ValueError("beyond years 1 to 9999" if abs(extremes["max"]) != infinite else "infinite")
-
-
-def _timestamp_texts(values: pa.Array) -> pa.Array:
-    whole = values.view(pa.int64())
-    _require_within(whole, _TIMESTAMPS, INFINITE_TIMESTAMP)
-    return whole.view(pa.timestamp("us")).cast(pa.string())

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 _TYPE = re.compile(r"(\w+)(?:\((\d+)(?:, ?(\d+))?\))?(?: (unsigned))?( zerofill)?", re.IGNORECASE)
 _LABEL = re.compile(r"'((?:[^']|'')*)'")
+_LITERAL = re.compile(r"'((?:[^'\\]|\\.|'')*)'", re.DOTALL)
 _ESCAPED = re.compile(r"''|\\.", re.DOTALL)
 _MICROSECONDS = 6
 
@@ -62,8 +63,18 @@ def actual_type(text: str) -> ActualType:
 
 def labels_of(type_: str) -> tuple[str, ...]:
     """The labels of an enum or a set."""
-    return tuple(_ESCAPED.sub(_character, each) for each in _LABEL.findall(type_.partition("(")[2]))
+    return tuple(map(unescaped, _LABEL.findall(type_.partition("(")[2])))
+
+
+def unescaped(text: str) -> str:
+    """What is between the quotes of a literal in the server's words."""
+    return _ESCAPED.sub(_character, text)
+
+
+def standard(sql: str) -> str:
+    """The server's words for a session in which a backslash is a character."""
+    return _LITERAL.sub(lambda found: "'{}'".format(unescaped(found[1]).replace("'", "''")), sql)
 
 
 def _character(escaped: re.Match[str]) -> str:
-    return {"\\n": "\n", "\\r": "\r", "\\0": "\0"}.get(escaped[0], escaped[0][1:])
+    return {"\\n": "\n", "\\r": "\r", "\\0": "\0", "\\Z": "\x1a"}.get(escaped[0], escaped[0][1:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 DRIVER = "mysql+toolkit"
 PORT = 3306
+_ASYNCHRONOUS = ("asyncmy", "aiomysql")
 # What a driver is given that changes neither which database is reached nor what is found there.
 _INDIFFERENT = frozenset(
     {
@@ -69,6 +71,14 @@ def with_arguments(url: URL, arguments: Mapping[str, Any]) -> URL:
     if "port" in place:
         place["port"] = int(place["port"])
     return url.update_query_dict(told).set(**place)
+
+
+def with_async_driver(configured: URL, url: URL) -> URL:
+    """The URL with an asynchronous driver: the configured one, else the first that is installed."""
+    named = configured.drivername.partition("+")[2]
+    installed = [each for each in _ASYNCHRONOUS if find_spec(each) is not None]
+    driver = named if named in _ASYNCHRONOUS else [*installed, _ASYNCHRONOUS[0]][0]
+    return url.set(drivername=f"mysql+{driver}").update_query_dict({"charset": "utf8mb4"})
 
 
 def server_of(url: URL) -> str:

@@ -17,8 +17,12 @@ _ADVICE = (
 )
 
 
-def require_none(connection: Connection, table: FromClause, column: str, condition: str, problem: str) -> None:
+def require_none(
+    connection: Connection, table: FromClause, column: str, condition: str, problem: str, *, told: str | None = None
+) -> None:
     """See that no row meets a condition, in the engine's SQL; `problem` says what it would mean.
+
+    `told` is the column's name for the user, if it is another here.
 
     Raises:
         UnrepresentableValueError: one does; names it by its primary key.
@@ -43,7 +47,7 @@ def require_none(connection: Connection, table: FromClause, column: str, conditi
     raise UnrepresentableValueError(
         str(getattr(table, "fullname", table)),
         row or "(a row without a key)",
-        column,
+        told or column,
         f"holds {shortened(_shown(value))}, {problem}{more}",
         _ADVICE,
     )

@@ -233,6 +233,10 @@ class DatabaseConnection(ManyTables, OneForm):
         """Why this role may not do so with a table, or make it where it is not; None if it may: files ask nobody."""
         return None
 
+    def make_own_table(self, table: sa.Table) -> None:
+        """Make a table of the toolkit's own, unless it is there."""
+        table.create(self.sqlalchemy, checkfirst=True)
+
     def running_transactions(self) -> Sequence[RunningTransaction]:
         """Those of others whose rows this snapshot lacks, and that may commit them yet."""
         return ()

@@ -25,12 +25,12 @@ from toolkit.engines.database import Database
 from toolkit.engines.postgresql.database_properties import copy_properties
 from toolkit.engines.postgresql.errors import known_error
 from toolkit.engines.postgresql.urls import EMBEDDED, for_libpq
-from toolkit.engines.registry import TEST_SERVER
+from toolkit.engines.registry import TEST_SERVERS
 from toolkit.engines.urls import parsed_url
 from toolkit.errors import ConfigurationError
 
 KEPT_DAYS = 7
-_SERVER_OF_TESTS = EMBEDDED.rstrip(":")
+_SERVER_OF_TESTS, _VARIABLE = EMBEDDED.rstrip(":"), TEST_SERVERS["postgres"]
 
 
 def address_for_tests(database: Configured, server: str | None, directory: Path) -> str:
@@ -43,7 +43,7 @@ def address_for_tests(database: Configured, server: str | None, directory: Path)
         raise ConfigurationError(
             f"No server is named for tests, and {database.name} is configured as {database.shown_url}: "
             "databases are made and dropped only where that is meant.",
-            f"Set {TEST_SERVER} (or toolkit_postgres_url of pytest) to a PostgreSQL URL, or to "
+            f"Set {_VARIABLE} (or toolkit_postgres_url of pytest) to a PostgreSQL URL, or to "
             f"`{_SERVER_OF_TESTS}` for a server of pytest's own.",
         )
     if server in (None, _SERVER_OF_TESTS):
@@ -53,7 +53,7 @@ def address_for_tests(database: Configured, server: str | None, directory: Path)
     if named.engine_name != "postgresql":
         raise ConfigurationError(
             f"The server for tests is not PostgreSQL: {named.shown_url}.",
-            f"Correct {TEST_SERVER}, or toolkit_postgres_url of pytest.",
+            f"Correct {_VARIABLE}, or toolkit_postgres_url of pytest.",
         )
     return server
 

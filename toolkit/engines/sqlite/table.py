@@ -40,6 +40,10 @@ from toolkit.errors import (
 )
 
 _ANY = "ANY"
+_UNLIKE = (
+    "A view: leave it out, or make a table of it. A table: an index of it is damaged; see PRAGMA integrity_check, then "
+    "run REINDEX."
+)
 _NO_TEXT = "Could not decode to UTF-8"
 # Rows are sorted so many at a time: in order, random keys are inserted several times faster.
 _SORTED_ROWS = 32_768
@@ -125,7 +129,7 @@ class SqliteRepository(TableRepository):
         usual tables there is none. Nobody else's write comes in between, here as in one statement.
 
         Raises:
-            StatementError: a view that gives other rows at each reading.
+            StatementError: a view that gives other rows at each reading, or a table with rows that an index lacks.
         """
         scan = self._scan_own if self.connection.reader is None else self._scan
         left = self.count()
@@ -136,7 +140,7 @@ class SqliteRepository(TableRepository):
             if not left:
                 return
         fact = f"{self.spec.name} returns different rows each time that it is read"
-        raise StatementError(self.connection.name, fact, "Leave it out, or make a table of the view.")
+        raise StatementError(self.connection.name, fact, _UNLIKE)
 
     def _widths(self, rows: int) -> Iterator[tuple[str, int]]:
         """Conditions of which each row meets one, with how many of its rows fit into a batch."""

@@ -6,12 +6,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.engine_type import EngineType
-from toolkit.core.moments import INFINITE_DATE, INFINITE_TIMESTAMP, is_end_of_day
+from toolkit.core.moments import INFINITE_DATE, is_end_of_day
 from toolkit.core.types import Kind
+from toolkit.engines.portable.times import DATES, require_within, timestamp_texts
 from toolkit.engines.sqlite.adapter import Vectorised
-
-_DATES = (-719_162, 2_932_896)
-_TIMESTAMPS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 
 
 class Timestamp(Vectorised):
@@ -33,7 +31,7 @@ class Timestamp(Vectorised):
 
     def outgoing(self, values: pa.Array) -> pa.Array:
         """An array as ADBC binds it."""
-        texts = _timestamp_texts(values)
+        texts = timestamp_texts(values)
         if not isinstance(self.declared, EngineType):
             return texts
         # Of no model: as SQLite's own functions write them, with the zone that the column is declared to have.
@@ -46,7 +44,7 @@ class Date(Vectorised):
 
     def outgoing(self, values: pa.Array) -> pa.Array:
         """An array as ADBC binds it."""
-        _require_within(values.view(pa.int32()), _DATES, INFINITE_DATE)
+        require_within(values.view(pa.int32()), DATES, INFINITE_DATE)
         return values.cast(pa.string())
 
 
@@ -75,17 +73,4 @@ class Interval(Vectorised):
 
     def outgoing(self, values: pa.Array) -> pa.Array:
         """An array as ADBC binds it."""
-        return _timestamp_texts(values)
-
-
-def _require_within(whole: pa.Array, limits: tuple[int, int], infinite: int) -> None:
-    extremes = pc.min_max(whole).as_py()
-    if extremes["min"] is not None and (extremes["min"] < limits[0] or extremes["max"] > limits[1]):
-        raise ValueError("beyond years 1 to 9999" if abs(extremes["max"]) != infinite else "infinite")
-
-
-def _timestamp_texts(values: pa.Array) -> pa.Array:
-    whole = values.view(pa.int64())
-    _require_within(whole, _TIMESTAMPS, INFINITE_TIMESTAMP)
-    # Arrow writes all six digits of the microseconds, as SQLAlchemy does, and six times faster than by strftime.
-    return whole.view(pa.timestamp("us")).cast(pa.string())
+        return timestamp_texts(values)

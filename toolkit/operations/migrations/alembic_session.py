@@ -6,10 +6,12 @@ import inspect
 import io
 import re
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from toolkit.core.progress import Silent
 from toolkit.errors import MigrationError
@@ -75,9 +77,10 @@ def alembic_session(
         action = "stamp" if step.is_stamp else "upgrade" if step.is_upgrade else "downgrade"
         message = "" if step.is_stamp or step.up_revision is None else f" ({step.up_revision.doc})"
         steps.append(f"{action} {joined(step.up_revision_ids)}{message}")
+        committed.record(steps[-1])
         (progress or Silent()).note(f"{database.name}: {steps[-1]}")
 
-    committed = Committed(project.version_table.name)
+    committed = Committed(project.version_table.name, database.kind)
     with (
         translated(database, project.config, committed),
         opened(database, read_only=only_reads) as engine,
@@ -98,7 +101,20 @@ def alembic_session(
         if only_reads:
             commands.config.attributes[COMPARISON] = comparison
             known.update(comparison.declared.index_names())
-        yield Session(database, engine, commands, project.version_table, steps, output, comparison)
+        session = Session(database, engine, commands, project.version_table, steps, output, comparison)
+        with _asking_where_it_stands(session, committed):
+            yield session
+
+
+@contextmanager
+def _asking_where_it_stands(session: Session, committed: Committed) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        if committed and committed.is_alone:
+            with suppress(SQLAlchemyError):
+                committed.stands_at = session.recorded_revision()
+        raise
 
 
 _UNSEEN_INDEX = re.compile(r"expression-based index '?(?P<name>[^';]+)")

@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
+from toolkit.operations.migrations.committed_alone import listed, told_alone
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, ExceptionContext
 
+    from toolkit.engines.contract import Engine as Kind
+    from toolkit.operations.migrations.failures import Place
+
 _READING = frozenset(
-    {"SELECT", "PRAGMA", "EXPLAIN", "SHOW", "SET", "BEGIN", "START", "SAVEPOINT", "RELEASE", "ROLLBACK"}
+    {
+        *("SELECT", "PRAGMA", "EXPLAIN", "SHOW", "DESCRIBE", "SET"),
+        *("BEGIN", "START", "SAVEPOINT", "RELEASE", "ROLLBACK"),
+    }
 )
+# These end a transaction, and change nothing that stays.
+_LOCKING = frozenset({"LOCK", "UNLOCK"})
 _COMMITTING = frozenset({"COMMIT", "END"})
 _SHOWN, _LENGTH = 5, 70
 
@@ -24,18 +34,36 @@ class Committed:
     `versions` is the table of the recorded revision. An `autocommit_block` commits what came before it and, also if it
     fails, what it did; Advanced Alchemy's template puts every migration into one. `transaction_per_migration` and a
     COMMIT of the migration's own end transactions, too.
+
+    Of an engine whose statements that change a schema commit by themselves, it is known after each statement, and
+    `statements` are those of the migration that is being run; `done` are those before it, with their records.
     """
 
     versions: str
+    kind: Kind
     statements: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    stands_at: str | None = None
+    """What is recorded after the error, where that was to be asked."""
     _pending: list[str] = field(default_factory=list)
+    _recorded: list[str] = field(default_factory=list)
+    _doubtful: list[str] = field(default_factory=list)
     _first_error: str | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything was committed."""
+        return bool(self.statements or self.done or self._doubtful)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether statements commit by themselves."""
+        return not self.kind.has_transactional_ddl
 
     def listen(self, engine: Engine) -> None:
         """Take note of what its connections do."""
         event.listen(engine, "after_cursor_execute", self._executed)
         event.listen(engine, "commit", self._ended)
-        event.listen(engine, "rollback", lambda _: self._pending.clear())
+        event.listen(engine, "rollback", self._undone)
         event.listen(engine, "begin", self._forget_error)
         event.listen(engine, "rollback_savepoint", self._forget_error)
         event.listen(engine, "handle_error", self._failed)
@@ -45,14 +73,23 @@ class Committed:
         is_told = self._first_error is None or "transaction is aborted" not in error
         return "" if is_told else f"An earlier error that the migration ignored: {self._first_error}."
 
-    def told(self) -> str:
-        """What was committed, in a sentence, with what to do about it; empty if nothing was."""
-        if not self.statements:
+    def record(self, step: str) -> None:
+        """Hear that a migration has come to its end, and that this is recorded, in what is not committed yet."""
+        if self.is_alone:
+            self._recorded.append(step)
+
+    def told(self, revision: Place | None = None) -> str:
+        """What was committed, in a sentence, with what to do about it; empty if nothing was.
+
+        `revision` is the migration that failed.
+        """
+        if not self:
             return ""
-        shown = "; ".join(self.statements[:_SHOWN])
-        more = f"; and {len(self.statements) - _SHOWN} more" if len(self.statements) > _SHOWN else ""
+        if self.is_alone:
+            return told_alone(self, revision)
         return (
-            f"The database is not as before: this was committed (by an autocommit_block, for example): {shown}{more}. "
+            f"The database is not as before: this was committed (by an autocommit_block, for example): "
+            f"{listed(self.statements, _SHOWN)}. "
             "Undo it by hand before the next run, or let the migration skip what is there already."
         )
 
@@ -64,22 +101,54 @@ class Committed:
             statement = _shortened(" ".join((context.statement or "").split()))
             reason = str(context.original_exception).strip().partition("\n")[0]
             self._first_error = f"{reason.rstrip('.')} ({statement})"
+        if self.is_alone and context.connection is not None:
+            self._ask(context.connection, _shortened(" ".join((context.statement or "").split())))
 
-    def _executed(self, _: Connection, __: Any, statement: str, *___: Any) -> None:
+    def _executed(self, connection: Connection, _: Any, statement: str, *__: Any) -> None:
         words = statement.split(None, 1)
         word = words[0].upper().rstrip(";") if words else ""
         if word in _COMMITTING:
             self._ended()
         elif word and word not in _READING:
             line = " ".join(statement.split())
-            if word == "CREATE" and self.versions in line:
+            if self.versions in line and (word == "CREATE" or self.is_alone):
                 # Where the revision is recorded: nobody has to undo that.
                 return
-            self._pending.append(_shortened(line))
+            if word not in _LOCKING:
+                self._pending.append(_shortened(line))
+            if self.is_alone:
+                self._ask(connection, None)
+
+    def _ask(self, connection: Connection, failed: str | None) -> None:
+        """See whether a statement, or one that failed, has committed what was done before."""
+        try:
+            is_over = not self.kind.is_uncommitted(connection)
+        except Exception:  # noqa: BLE001 - of a connection that is lost
+            self._doubtful = [*self._pending, *filter(None, [failed])]
+            self._pending.clear()
+            return
+        if is_over:
+            self._ended()
+
+    def _undone(self, connection: Connection) -> None:
+        if self.is_alone and self._pending:
+            # An error does not tell whether the statement that failed has committed them; SQLAlchemy hides some.
+            self._ask(connection, None)
+        self._pending.clear()
+        self._recorded.clear()
 
     def _ended(self, *_: Any) -> None:
         self.statements += self._pending
         self._pending.clear()
+        if self._recorded:
+            self.done += self._recorded
+            self._recorded.clear()
+            self.statements.clear()
+
+    @property
+    def doubtful(self) -> list[str]:
+        """What may have been committed before the connection was lost."""
+        return self._doubtful
 
 
 def _shortened(line: str) -> str:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from toolkit.engines.contract import Engine
+
 
 def run_migrations(**options: Any) -> None:
     """Run what the command asked for. `options` replace those given to `context.configure`."""
@@ -78,7 +80,7 @@ def _run_on(connection: Connection, options: Mapping[str, Any]) -> None:
     before_commit = config.attributes.get("before_commit")
     with transactional_ddl(connection, only_reads):
         context.configure(
-            **{"connection": connection, "dont_mutate": only_reads, **_compared(connection, _options(options))}
+            **{"connection": connection, "dont_mutate": only_reads, **_compared(connection, _options(options, kind))}
         )
         with context.begin_transaction():
             if kind is not None and not only_reads:
@@ -112,12 +114,12 @@ def _run_offline(options: Mapping[str, Any]) -> None:
     if kind is not None:
         kind.introduce_to_alembic()
     offline = {"url": url, "literal_binds": True, "dialect_opts": {"paramstyle": "named"}}
-    context.configure(**{**offline, **_options(options)})
+    context.configure(**{**offline, **_options(options, kind)})
     with context.begin_transaction():
         context.run_migrations()
 
 
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+def _options(given: Mapping[str, Any], kind: Engine | None) -> dict[str, Any]:
     """What Alembic is told, where `env.py` does not say otherwise."""
     caller = Caller.now()
     metadata = given.get("target_metadata") or caller.metadata
@@ -135,7 +137,7 @@ def _options(given: Mapping[str, Any]) -> dict[str, Any]:
         "compare_type": True,
         "render_as_batch": True,
         "render_item": render_item,
-        "transactional_ddl": True,
+        "transactional_ddl": kind is None or kind.has_transactional_ddl,
         "include_schemas": bool(schemas),
         "include_name": include_name,
         "user_module_prefix": "sa.",

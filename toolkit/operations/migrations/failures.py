@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def migrating(config: Config, committed: Committed | None = None, *, makes: bool
             raise _add(refused, committed, error) from error
         # The lines after the first are SQLAlchemy's: the statement and its parameters, which are values.
         reason = str(error).strip().partition("\n")[0]
-        as_before = "" if committed and committed.statements else "The database is as before. "
+        as_before = "" if committed else "The database is as before. "
         what = "The tables could not be made" if makes else f"The migrations in {config.migrations} failed"
         failed = MigrationError(
             f"{what}: {type(error).__name__}{reason and f': {reason}'}.",
@@ -50,20 +51,35 @@ def migrating(config: Config, committed: Committed | None = None, *, makes: bool
 def _add(error: ToolkitError, committed: Committed | None, cause: BaseException | None = None) -> ToolkitError:
     """Say where it happened, and what was committed before."""
     place = _place_of(error if cause is None else cause)
-    told = [f"It happened in {place}." if place else ""]
-    if committed:
-        told += [committed.hidden_error(str(error)), committed.told()]
+    told = [f"It happened in {place.file}, line {place.line}." if place else ""]
+    if committed is not None:
+        told += [committed.hidden_error(str(error)), committed.told(place)]
     if any(told):
         error.advise(" ".join(filter(None, told)))
     return error
 
 
-def _place_of(error: BaseException | None) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a migration an error came from, which migration that is, and the one before it."""
+
+    file: str
+    line: int
+    revision: str
+    before: str | None
+    is_downgrade: bool
+
+
+def _place_of(error: BaseException | None) -> Place | None:
     """The file and line of the migration that an error came from."""
-    found = None
+    found: Place | None = None
     while error is not None and found is None:
+        ways = []
         for frame, line in traceback.walk_tb(error.__traceback__):
-            if {"revision", "down_revision"} <= frame.f_globals.keys():
-                found = f"{Path(frame.f_code.co_filename).name}, line {line}"
+            named = frame.f_globals
+            if {"revision", "down_revision"} <= named.keys():
+                ways.append(frame.f_code.co_name)
+                name, before = Path(frame.f_code.co_filename).name, named["down_revision"]
+                found = Place(name, line, str(named["revision"]), before and str(before), ways[0] == "downgrade")
         error = error.__cause__ or error.__context__
     return found

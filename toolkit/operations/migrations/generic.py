@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 _NOW = re.compile(
-    r"\(*(now\(\)|current_timestamp|get_current_timestamp\(\)|transaction_timestamp\(\))\)*", re.IGNORECASE
+    r"\(*(now\(\)|current_timestamp(?:\(\d*\))?|get_current_timestamp\(\)|transaction_timestamp\(\))\)*", re.IGNORECASE
 )
 _CASTS = r"(?:::[\w\".]+(?: \w+)*(?:\(\d+(?:,\s*\d+)?\))?(?: \w+)*(?:\[\])?)+"
 _CAST, _ANY_CAST = re.compile(_CASTS + "$"), re.compile(_CASTS)

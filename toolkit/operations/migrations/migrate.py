@@ -1,6 +1,7 @@
 """Moving a database through the history of its schema, and comparing it with the models.
 
-Nothing here prints, asks or exits. All engines share one history; an upgrade or downgrade is one transaction.
+Nothing here prints, asks or exits. All engines share one history; an upgrade or downgrade is one transaction, where
+statements that change a schema are part of one.
 """
 
 from __future__ import annotations

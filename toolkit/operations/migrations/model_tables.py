@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateSchema
 
 from toolkit.core.schema_memory import memory_table, remembered
+from toolkit.engines import connect
 from toolkit.errors import MigrationError, StatementError
 from toolkit.operations.migrations.model_defaults import made_defaults, with_made
 from toolkit.operations.migrations.model_names import made_names, with_names
@@ -43,6 +45,13 @@ def make_tables(
     Raises:
         StatementError: the database refuses one; it is named, with the column if that is refused by itself.
     """
+    if within is None and not database.kind.has_transactional_ddl:
+        # What commits by itself is dropped again by a connection that fails.
+        make = partial(make_tables, database, config, metadata, tables, definitions, remembers=remembers)
+        with connect(database, write=True) as own:
+            own.begin_with(partial(make, within=own))
+            own.commit()
+        return
     begun: list[sa.Table] = []
     try:
         with (

@@ -126,10 +126,11 @@ def make_schema(
     def before_commit(connection: Connection) -> None:
         missing = _missing_tables(inspect(connection), metadata)
         if missing:
+            unchanged = " Nothing was changed." if database.kind.has_transactional_ddl else ""
             raise SchemaMismatchError(
                 [f"the migrations in {config.migrations} make no table {name}" for name in missing],
                 f"They belong to another schema than {config.metadata}, or one is to be made: "
-                "toolkit database make-migrations. Nothing was changed.",
+                f"toolkit database make-migrations.{unchanged}",
             )
         check(connection)
 

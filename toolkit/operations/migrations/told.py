@@ -249,7 +249,7 @@ class _Told(Inspector):
         if isinstance(column.type, sa.types.NullType):
             return
         candidates = [] if said is None else [said.type]
-        for type_ in [*candidates, generic_type(column.type)]:
+        for type_ in [*candidates, getattr(self.impl, "usual_type", generic_type)(column.type)]:
             with suppress(Exception):
                 if not self.impl.compare_type(column, sa.Column(column.name, type_)):
                     column.type = type_

@@ -9,6 +9,7 @@ from sqlalchemy import event
 
 from toolkit.engines import connect
 from toolkit.engines.registry import engine_of_dialect
+from toolkit.operations.migrations.committed import Committed
 from toolkit.operations.migrations.failures import migrating
 from toolkit.operations.migrations.revisions import opened
 
@@ -18,19 +19,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from toolkit.config import Config, Database
-    from toolkit.operations.migrations.committed import Committed
 
 
 @contextmanager
 def transaction(database: Database, config: Config, *, makes: bool = False) -> Iterator[Connection]:
-    """A transaction in which DDL is part, committed at the end of the block; `makes` as in `migrating`."""
+    """A transaction in which DDL is part, committed at the end of the block; `makes` as in `migrating`.
+
+    Where an engine has no such, an error says what was committed.
+    """
+    committed = None if database.kind.has_transactional_ddl else Committed("alembic_version", database.kind)
     with (
-        translated(database, config, makes=makes),
+        translated(database, config, committed, makes=makes),
         opened(database) as engine,
         engine.connect() as connection,
         transactional_ddl(connection),
         connection.begin(),
     ):
+        if committed is not None:
+            committed.listen(engine)
         yield connection
 
 

@@ -1,7 +1,7 @@
 """`toolkit sync --workers`: rows written by many, a part each, and yet all of it or nothing.
 
-Tables of a server are staged there, and synced from the stage (`staging`); an empty table that is files, which one
-commit names, is filled by `committing`.
+Tables of a server are staged there, and synced from the stage (`staging`); a table that is files, which one commit
+names, is written by `committing`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from toolkit.core.plan import SyncResult, TableResult
+from toolkit.core.plan import SyncResult
 from toolkit.core.progress import Progress, Silent
 from toolkit.engines import connect
 from toolkit.engines.contract import CommitsParts
@@ -20,7 +20,7 @@ from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import ConfigurationError, RunError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.migrations.schema import lacks_schema, make_schema
-from toolkit.operations.parts.committing import fill_and_commit, require_new
+from toolkit.operations.parts.committing import Committing
 from toolkit.operations.parts.crew import hired
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.wanted import Wanted
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from toolkit.config import Config, Database
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
-    from toolkit.operations.parts.crew import Crew, WorkerOptions
+    from toolkit.operations.parts.crew import WorkerOptions
 
 
 def load_in_parts(
@@ -64,7 +64,7 @@ def load_in_parts(
     if databases[1].kind.commits_parts:
         if options or len(names) != 1:
             raise ConfigurationError(
-                f"{target}: workers fill one empty table of a lake, with all rows of one.",
+                f"{target}: workers write one table of a lake, with all rows of another.",
                 "Name just that one, without other options; or run without --workers.",
             )
         return _committed(config, databases, names[0], workers, resume, restart, dry_run, progress or Silent())
@@ -83,7 +83,8 @@ def _table(
     Raises:
         ConfigurationError: its values are to be converted, or it goes by another name in the target.
     """
-    with Chosen.of_both(config, *databases, Wanted((name,)), progress) as chosen:
+    makes_one = not databases[1].kind.has_migrations
+    with Chosen.of_both(config, *databases, Wanted((name,), makes_missing=makes_one), progress) as chosen:
         (spec,) = chosen.specs()
         renames, project, excluded = chosen.renames, chosen.project, chosen.excluded
     if renames is not None or conversions(project.metadata, config.convert, ()).of(spec):
@@ -91,16 +92,21 @@ def _table(
             f"{name}: workers copy a table under one name, and its values as they are stored.",
             "Leave out --workers where names differ, or values are to be converted.",
         )
+    lacks_all = True
     if exists(databases[1]):
         with connect(databases[1]) as target, target.translated():
-            if not lacks_schema(target.sqlalchemy, databases[1], project, accept_missing=True):
+            lacks_all = lacks_schema(target.sqlalchemy, databases[1], project, accept_missing=True)
+            if not lacks_all and not (makes_one and target.column_names(spec) is None):
                 return spec, ""
+    what = "tables" if lacks_all else f"table {spec.name}"
     if not makes:
         raise RunError(
-            f"{databases[1].name} has no tables yet: what would be done is known when it has.", "Leave out --dry-run."
+            f"{databases[1].name} has no {what} yet: what would be done is known when it has.", "Leave out --dry-run."
         )
+    if not lacks_all:
+        excluded = [each for each in project.metadata.tables if each != spec.table.fullname]
     make_schema(databases[1], project, exclude=excluded)
-    progress.note(f"{databases[1].name} had no tables: its schema was created.")
+    progress.note(f"{databases[1].name} had no {what}: {'its schema' if lacks_all else 'it'} was created.")
     return spec, "migrations" if project.has_history else project.origin
 
 
@@ -114,7 +120,7 @@ def _committed(
     dry_run: bool,
     progress: Progress,
 ) -> SyncResult:
-    """Fill an empty table of a lake."""
+    """Write one table of a lake."""
     started = time.perf_counter()
     spec, made_from = _table(config, databases, name, progress, makes=not dry_run)
     with (
@@ -123,12 +129,8 @@ def _committed(
         connect(databases[1], write=not dry_run) as destination,
     ):
         assert isinstance(destination, CommitsParts)
-        spec = _checked(origin, destination, spec, progress)
-        require_new(destination, spec, resume, restart=restart)
-        if dry_run:
-            found = _planned(crew, origin, spec, progress)
-        else:
-            found = fill_and_commit(crew, origin, destination, spec, progress)
+        committing = Committing(crew, origin, destination, progress)
+        found = committing.done(_checked(origin, destination, spec, progress), resume, restart=restart, dry_run=dry_run)
     seconds, (ours, theirs) = time.perf_counter() - started, (each.name for each in databases)
     return SyncResult(
         ours, theirs, dry_run, bool(made_from), not dry_run, (found,), seconds, schema_from=made_from or None
@@ -136,23 +138,10 @@ def _committed(
 
 
 def _checked(origin: Connection, destination: Connection, spec: TableSpec, progress: Progress) -> TableSpec:
-    """The table, if rows of it can be carried as they are, into one that is empty."""
+    """The table, if rows of it can be carried as they are."""
     origin.lock_tables([spec], progress)
     ours, theirs = require_columns(origin, [spec]), require_columns(destination, [spec], to_write=True)
     refuse_schema([*ours, *theirs])
     require_exact(origin, [spec])
     (spec,) = carried_as_stored(origin, [(spec, spec)], lambda: destination)
-    if not destination.repository(spec).is_empty():
-        raise RunError(
-            f"{destination.name}: {spec.name} has rows, and workers fill empty tables of a lake alone.",
-            "Run without --workers, which writes what differs.",
-        )
     return spec
-
-
-def _planned(crew: Crew, origin: Connection, spec: TableSpec, progress: Progress) -> TableResult:
-    """What would be done."""
-    table = origin.repository(spec)
-    parts = crew.parts(table)
-    progress.note(f"{spec.name} would be loaded in {len(parts):,} parts.")
-    return TableResult(spec.name, table.count(), 0, 0, 0, 0.0, verified=False)

@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from toolkit.core.digest import TableDigest
-from toolkit.engines.contract import ReadsInParts, SharesSnapshot
+from toolkit.engines.contract import SharesSnapshot
 from toolkit.errors import ChangedSincePlanError, RunError, VerificationError, WorkersError
+from toolkit.operations.parts.runs import require_same
 from toolkit.operations.parts.work import Again, DigestPart, FillPart, digest_part, fill_part, sent
 from toolkit.operations.transfer.evidence import first_difference
 
@@ -44,23 +45,8 @@ class Stage:
         Raises:
             RunError: it was begun with another source, or for other rows or columns.
         """
-        run, spec, about = self.run, self.spec, self.run.about
-        if about.source_identity != self.origin.identity() or about.columns != spec.column_names:
-            raise RunError(
-                f"Run {about.group} copies {', '.join(about.columns)} of {spec.name} from {about.source}, which this "
-                "is not.",
-                "Resume it with the options that it was begun with, or begin again: --restart.",
-            )
-        if about.conditions != self.own.conditions:
-            raise RunError(
-                f"Run {about.group} copies {spec.name} where {' and '.join(about.conditions) or 'nothing is asked'}.",
-                "Resume it with the options that it was begun with, or begin again: --restart.",
-            )
-        if not cast("ReadsInParts", self.origin.repository(self.own)).covers(run.parts()):
-            raise RunError(
-                f"{self.origin.name}: {spec.name} is made of other files by now than when run {about.group} was begun.",
-                "Begin again: --restart.",
-            )
+        run, spec = self.run, self.spec
+        require_same(self.origin, self.own, run)
         self._require_ledger()
         run.end_others()
         loaded, parts = run.loaded(), {part.number: part for part in run.parts()}

@@ -10,8 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +21,7 @@ from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import ConfigurationError, RunError, ToolkitError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema
+from toolkit.operations.parts.runs import keeping, left, told
 from toolkit.operations.parts.stages import Stage, StagedOrigin
 from toolkit.operations.transfer.origins import DatabaseOrigin
 from toolkit.operations.transfer.request import TransferResult
@@ -62,7 +62,7 @@ class Staging:
         if request.problems or request.dry_run:
             self._tell_parts(request, progress)
             return transfer(request, project, progress)
-        schema_from, told = self._made(request, project, progress)
+        schema_from, warnings = self._made(request, project, progress)
         with connect(request.target, write=True) as destination:
             if not isinstance(destination, LoadsInParts):
                 raise _unable(destination.name)
@@ -70,7 +70,7 @@ class Staging:
             check_schema(destination, request.specs, to_write=True)
             work = _Work(self, self._place, request, project, progress, destination)
             found = work.done(is_new=schema_from is not None)
-        return replace(found, schema_from=schema_from, warnings=(*told, *found.warnings))
+        return replace(found, schema_from=schema_from, warnings=(*warnings, *found.warnings))
 
     def _tell_parts(self, request: Transfer, progress: Progress) -> None:
         tables = cast("DatabaseOrigin", request.origin).tables
@@ -90,10 +90,10 @@ class Staging:
                 if not lacks_schema(looking.sqlalchemy, target, project, accept_missing=True):
                     return None, ()
         source = made_from(target, project, request.excluded)
-        told = () if project.has_history else told_constraints(request, project, progress)
+        warnings = () if project.has_history else told_constraints(request, project, progress)
         make_schema(target, project, exclude=request.excluded)
         progress.note(f"{target.name} had no tables: its schema was created.")
-        return source, told
+        return source, warnings
 
 
 def _require_plain(request: Transfer) -> None:
@@ -146,12 +146,11 @@ class _Work:
         stages = self._resumed() if self.asked.resume is not None else self._begun(is_new=is_new)
         if not stages:
             return transfer(replace(self.request, beside=True), self.project, self.progress)
-        group = stages[0].run.about.group
-        with _keeping(group):
+        with keeping(stages[0].run):
             goal = self._crew.named(self.destination)
             for stage in stages if self.asked.resume is not None else ():
                 stage.take_up(self.place)
-            self.progress.note(f"Run {group}: if it is interrupted, --resume {group} goes on with what is staged.")
+            self.progress.note(told(stages[0].run))
             for stage in stages:
                 stage.fill(self.place, goal)
             # What is held from here on are the stages alone.
@@ -204,17 +203,9 @@ class _Work:
         for spec in self.request.specs:
             for run in self._target.runs(spec):
                 if not self.asked.restart:
-                    raise self._left(spec, run)
+                    raise left(self.destination.name, spec, run)
                 run.remove()
                 self.progress.note(f"What run {run.about.group} had written of {spec.name} is removed.")
-
-    def _left(self, spec: TableSpec, run: Run) -> RunError:
-        done, parts, about = len(run.loaded()), len(run.parts()), run.about
-        return RunError(
-            f"{self.destination.name}: run {about.group} of {about.began} was interrupted, and has written {done:,} of "
-            f"{parts:,} parts of {spec.name}.",
-            f"Go on with it: --resume {about.group}; or remove what it has written, and begin again: --restart.",
-        )
 
     def _resumed(self) -> list[Stage]:
         """The stages of an interrupted run.
@@ -276,15 +267,3 @@ class _Work:
                 f"The rows are committed, but what run {group} has left could not be removed ({error.fact}): the next "
                 "sync with --workers and --restart removes it."
             )
-
-
-@contextmanager
-def _keeping(group: str) -> Iterator[None]:
-    """Say of errors how to go on."""
-    try:
-        yield
-    except RunError:
-        raise
-    except ToolkitError as error:
-        error.advise_last(f"What is staged is kept: go on with --resume {group}.")
-        raise

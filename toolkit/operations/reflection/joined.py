@@ -156,7 +156,7 @@ class _Types:
             return own.type.united(other.type)
         if source.has_strict_types and not target.has_strict_types:
             return self._as_declared(own, other)
-        if source.has_strict_types and self._made(own) == self._made(other):
+        if self._made(own) in (self._made(other), str(other.info.get("declared")).casefold()):
             return own.type
         return other.type
 

@@ -148,6 +148,7 @@ def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
         }
         & (names | renamed)
         for each in own.stored_tables()
+        if not wanted.makes_missing or each.shown in wanted.tables
     )
 
 
@@ -188,10 +189,10 @@ def _known(schema: Schema) -> Collection[str]:
 
 
 def _require_readable(database: str, schema: Schema, wanted: Wanted, among: Collection[str] | None = None) -> None:
-    """Check that the role may read all rows of the tables that are to be read, or of those `among` them.
+    """Check that all rows can be read of the tables that are to be read, or of those `among` them.
 
     Raises:
-        SchemaMismatchError: with all of which it may not.
+        SchemaMismatchError: with all of which they cannot.
     """
     left = [
         note
@@ -208,8 +209,8 @@ def _require_readable(database: str, schema: Schema, wanted: Wanted, among: Coll
                 f"{database} may have rows in {x.table}, and {x.reason[0].lower()}{x.reason[1:].rstrip('.')}"
                 for x in left
             ],
-            f"Give the role the right (GRANT SELECT ON {names[0]} TO …; BYPASSRLS, where policies hide rows), or leave "
-            f"out what is not to be read: {' '.join(f'--exclude {name}' for name in names)}.",
+            f"{left[0].remedy}, or leave out what is not to be read: "
+            f"{' '.join(f'--exclude {name}' for name in names)}.",
         )
 
 

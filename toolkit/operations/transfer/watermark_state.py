@@ -34,7 +34,7 @@ def require_table(target: Connection) -> None:
         sa.insert(STATE).from_select(STATE.columns.keys(), sa.select(STATE).where(sa.false())),
     )
     with naming_the_right(target), target.translated(), target.savepoint():
-        STATE.create(target.sqlalchemy, checkfirst=True)
+        target.make_own_table(STATE)
         for change in changes:
             target.sqlalchemy.execute(change)
 

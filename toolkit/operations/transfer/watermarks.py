@@ -25,6 +25,8 @@ from toolkit.operations.transfer.kept import Kept, UnseenRows, is_of, seen_rows
 from toolkit.operations.transfer.watermark_state import STATE, lacking_state_right, naming_the_right, require_table
 
 if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
     from toolkit.engines.catalogue import RunningTransaction
     from toolkit.engines.contract import Connection
     from toolkit.errors import PrivilegeError
@@ -57,6 +59,7 @@ class Watermarks:
 
     since: Since
     source: str
+    dialect: Dialect
     running: Sequence[RunningTransaction] = ()
     stored: dict[str, Kept] = field(default_factory=dict)
     columns: dict[str, ColumnSpec] = field(default_factory=dict)
@@ -99,7 +102,7 @@ class Watermarks:
         running: Sequence[RunningTransaction] = (),
     ) -> Watermarks:
         """The watermarks of the last sync of a pair, as they hold now."""
-        marks = cls(since, source.connection.database.place, running)
+        marks = cls(since, source.connection.database.place, source.connection.sqlalchemy.dialect, running)
         growing = []
         for spec in specs:
             if (column := _growing(spec, since.column, source)) is not None:
@@ -181,7 +184,7 @@ class Watermarks:
         return None if kept is None or kept.mark is None else self._window(spec, kept.mark)
 
     def _window(self, spec: TableSpec, mark: int) -> str:
-        name = _quoted(self.since.column)
+        name = _quoted(self.since.column, self.dialect)
         return f"({name} >= {_literal(self._kind(spec), self._start(spec, mark))} OR {name} IS NULL)"
 
     def shown(self, spec: TableSpec) -> str:
@@ -209,7 +212,7 @@ class Watermarks:
         kind, bounds = self._kind(spec), list(spec.conditions)
         if kind in _TIMES:
             # Infinities are outside of these bounds, too.
-            name, last = _quoted(self.since.column), _literal(kind, _units(kind, now))
+            name, last = _quoted(self.since.column, self.dialect), _literal(kind, _units(kind, now))
             bounds.append(f"{name} <= {last} AND {name} >= '0001-01-01 00:00:00'")
         rows = source.repository(replace(spec, conditions=tuple(bounds)))
         return rows.maximum(self.columns[spec.name].name)
@@ -355,5 +358,8 @@ def _kept(text: str, column: sa.Column[str]) -> str:
     return text if len(text) <= (column.type.length or 0) else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _quoted(name: str, dialect: Dialect) -> str:
+    """A column's name as the source is asked for it."""
+    preparer: Any = dialect.identifier_preparer
+    escaped = name.replace(preparer.escape_quote, preparer.escape_quote * 2)
+    return f"{preparer.initial_quote}{escaped}{preparer.final_quote}"

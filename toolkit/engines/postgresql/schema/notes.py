@@ -32,6 +32,7 @@ _REASONS = {
     "statistics": "Extended statistics are not carried.",
 }
 _UNREAD = ("unread", "hidden")
+_GRANT = "Give the role the right (GRANT SELECT ON {} TO …; BYPASSRLS, where policies hide rows)"
 _PARAMETERS = "storage parameters"
 _OF_TABLES = {
     "grants": "Rights are not carried: give them to the roles there.",
@@ -52,7 +53,7 @@ def notes(connection: PostgresSession, tables: Sequence[int], types: TypesBy) ->
             row.place,
             row.what,
             _REASONS[row.reason].format(parent=row.parent, columns=row.columns),
-            is_unread=row.reason in _UNREAD,
+            remedy=_GRANT.format(row.place) if row.reason in _UNREAD else None,
         )
         for row in rows(connection, _OTHERS, tables)
     ]

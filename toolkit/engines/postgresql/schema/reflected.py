@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _ACTIONS = {"a": None, "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _STORED = {"s": True, "v": False}
+_UNREAD = (
+    "This role may not read where it stands (GRANT SELECT ON SEQUENCE {} TO …): there, the next number is the one "
+    "behind the greatest in the rows."
+)
 _UNENFORCED = "It is not enforced: carried only to PostgreSQL."
 
 
@@ -44,7 +48,8 @@ def schema_of(connection: PostgresSession, stored: Iterable[StoredTable], types:
         lost = [note for id_, table in tables.items() for note in found.add_foreign_keys(table, id_, tables)]
         others = notes(connection, list(ids.values()), types)
         left = left_behind(connection, {id_: table.fullname for id_, table in tables.items()})
-        return Schema("postgresql", metadata, (*lost, *others), tuple(left))
+        unread = found.unread_sequences(tables)
+        return Schema("postgresql", metadata, (*lost, *unread, *others), tuple(left))
 
 
 def _qualified(schema: str | None, name: str) -> str:
@@ -144,6 +149,13 @@ class _Found:
         row = self._sequences[sequence]
         numbering = Numbering.of(logical_type(type_).kind, row.increment, row.minimum, row.maximum, cycles=row.cycles)
         return numbering_info(numbering, self._next.get(sequence))
+
+    def unread_sequences(self, tables: Mapping[int, sa.Table]) -> Iterable[Note]:
+        """That numbers which were given out may be given out again: GRANT SELECT ON ALL TABLES is of no sequence."""
+        for (id_, _), sequence in self._sequence_of.items():
+            row = self._sequences[sequence]
+            if not row.is_readable:
+                yield Note(tables[id_].fullname, f"sequence {row.quoted}", _UNREAD.format(row.quoted), is_of_made=True)
 
     def add_foreign_keys(self, table: sa.Table, id_: int, tables: Mapping[int, sa.Table]) -> Iterable[Note]:
         """Give a table its foreign keys to those that are there; the others are told."""

@@ -1,0 +1,149 @@
+"""Databases for tests on a MariaDB server: copied, each test's own, gone at the end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pytest_plugin.conftest import Project
+from tests.pytest_plugin.test_asynchronous import TESTS
+from tests.pytest_plugin.test_templates import TEST
+from tests.servers import mariadb as server
+from toolkit.config import load_config
+from toolkit.errors import ConfigurationError
+from toolkit.testing.pool import Pool
+from toolkit.testing.seeds import Seed
+
+
+@pytest.fixture
+def address(mariadb_server: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server for tests that the project names, and databases of no other."""
+    monkeypatch.setenv("TOOLKIT_TEST_MARIADB_URL", mariadb_server)
+    project.settings("toolkit_databases = mariadb")
+    yield mariadb_server
+    for name in databases(mariadb_server, project.pytester.path):
+        server.run(mariadb_server, f"DROP DATABASE toolkit_{prefix_of(project.pytester.path)}_{name}")
+
+
+def prefix_of(root: Path) -> str:
+    """What tells a project's databases apart."""
+    return hashlib.sha256(f"{root}\n".encode()).hexdigest()[:8]
+
+
+def databases(address: str, root: Path) -> list[str]:
+    """The project's, without what they all begin with."""
+    start = f"toolkit_{prefix_of(root)}_"
+    rows = server.run(address, "SELECT schema_name FROM information_schema.schemata ORDER BY 1")
+    return [name.removeprefix(start) for (name,) in rows if name.startswith(start)]
+
+
+def kinds(address: str, project: Project) -> list[str]:
+    """Whether they are templates or clones."""
+    return [name.partition("_")[0] for name in databases(address, project.pytester.path)]
+
+
+def test_processes_share_a_template_that_is_made_anew_where_the_content_changes_or_it_is_asked_for(
+    project: Project, address: str
+) -> None:
+    project.test(TEST)
+    project.pytester.runpytest_subprocess("-n", "2").assert_outcomes(passed=2)
+    project.run().assert_outcomes(passed=2)
+    assert project.created() == ["mysql"]
+    project.run("--toolkit-rebuild").assert_outcomes(passed=2)
+    assert project.created() == ["mysql"] * 2
+    project.fixture("item", {"id": 1, "name": "rice"}, {"id": 2, "name": "salt"})
+    project.run().assert_outcomes(passed=2)
+    assert project.created() == ["mysql"] * 3
+    assert kinds(address, project) == ["seed", "seed"]
+    result = project.run("--toolkit-prune")
+    result.stdout.fnmatch_lines(["Removed toolkit_*_seed_*."])
+    assert kinds(address, project) == []
+
+
+@pytest.mark.parametrize("driver", ["asyncmy", "aiomysql"])
+def test_sessions_of_asynchronous_drivers_need_not_be_closed(
+    project: Project, address: str, driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOOLKIT_TEST_MARIADB_URL", address.replace("mariadb:", f"mysql+{driver}:"))
+    project.test(TESTS.replace("{drivers}", str((driver,))))
+    result = project.run("-rA")
+    result.assert_outcomes(passed=4)
+    result.stdout.no_fnmatch_line("*Exception terminating*")
+    assert kinds(address, project) == ["seed"]
+
+
+def test_what_a_test_of_the_session_wrote_is_undone(project: Project, address: str) -> None:
+    project.test(
+        """
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_it(toolkit_session_engine, toolkit_rollback, number):
+            with toolkit_session_engine.begin() as connection:
+                connection.execute(text("DELETE FROM item WHERE id = 1"))
+            with toolkit_session_engine.connect() as connection:
+                assert connection.scalar(text("SELECT count(*) FROM item")) == 1
+        """
+    )
+    project.run().assert_outcomes(passed=2)
+
+
+def test_what_a_killed_run_leaves_is_removed_by_the_next(project: Project, address: str) -> None:
+    project.test(
+        """
+        import os, signal
+
+        def test_killed(toolkit_session):
+            assert toolkit_session.scalar(text("SELECT count(*) FROM item")) == 2
+            if os.environ["KILLED"] == "yes":
+                os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    project.pytester._monkeypatch.setenv("KILLED", "yes")
+    project.pytester.runpytest_subprocess()
+    assert kinds(address, project) == ["run", "seed"]
+    project.pytester._monkeypatch.setenv("KILLED", "no")
+    project.run().assert_outcomes(passed=1)
+    assert kinds(address, project) == ["seed"]
+
+
+def test_clones_and_templates_of_a_living_process_stay_and_others_go_after_a_week(
+    project: Project, address: str, tmp_path: Path
+) -> None:
+    root = project.pytester.path
+    config = load_config(root, {"TOOLKIT_MARIADB_URL": address})
+    living, other = (Pool(config, tmp_path / "pool", {"mariadb": address}) for _ in range(2))
+    clone = living.clone("mariadb", Seed(config, config.fixtures))
+    [template] = [name for name in databases(address, root) if name.startswith("seed")]
+    assert other.prune("mariadb", dry_run=False) == []
+    old = f"UPDATE toolkit_{prefix_of(root)}_{template}.toolkit_uses SET day = '2020-01-01'"
+    server.run(address, old)
+    other.drop(other.clone("mariadb", Seed(config, config.fixtures, ())))
+    assert template in databases(address, root)
+    # Somebody who is still connected to it keeps nobody.
+    with clone.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM item").scalar() == 2
+        living._of("mariadb").drop(clone.address)
+        connection.invalidate()
+    living.close()
+    other.close()
+    server.run(address, old)
+    last = Pool(config, tmp_path / "pool", {"mariadb": address})
+    last.drop(last.clone("mariadb", Seed(config, config.fixtures, ("item",))))
+    last.close()
+    assert template not in databases(address, root)
+
+
+def test_no_database_is_made_on_a_server_that_is_not_named_for_tests(
+    project: Project, mariadb_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOOLKIT_MARIADB_URL", mariadb_server.replace("root@", "root:secret@") + "app")
+    config = load_config(project.pytester.path)
+    with pytest.raises(ConfigurationError, match="No server is named for tests of mariadb") as caught:
+        Pool(config, tmp_path).clone("mariadb", Seed(config, config.fixtures))
+    assert "TOOLKIT_TEST_MARIADB_URL" in caught.value.advice
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="The server for tests is not MariaDB: sqlite:"):
+        Pool(config, tmp_path, {"mariadb": "sqlite:///x"}).clone("mariadb", Seed(config, config.fixtures))
+    assert "test_mariadb" not in config.databases
