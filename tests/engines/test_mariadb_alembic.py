@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from tests.operations.databases import connected
 from tests.operations.test_migrate import write_revision
 from tests.servers import mariadb as server
+from toolkit.cli import run
 from toolkit.config import Config, Database
 from toolkit.errors import (
+    EXIT_INTERRUPTED,
     MigrationError,
     SchemaMismatchError,
     StatementError,
@@ -345,3 +347,37 @@ def test_a_connection_is_given_back_as_it_was(database: Database) -> None:
         assert connection.exec_driver_sql(asked).all() == before
         text = sa.literal("\\").compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
         assert str(text) == r"'\\'"
+
+
+def test_what_may_have_been_done_when_the_connection_was_lost_is_told_as_that(
+    project: Config, database: Database
+) -> None:
+    first, second = with_first(
+        project,
+        """
+def schema_upgrades():
+    op.add_column("parent", sa.Column("more", sa.Integer()))
+    op.execute("INSERT INTO parent (code) VALUES ('x')")
+    op.execute("KILL CONNECTION_ID()")
+""",
+    )
+    with pytest.raises(ToolkitError) as caught:
+        migrate.upgrade(database, project)
+    told = str(caught.value)
+    assert f"Of {second} this is committed, and nothing after it: (1) ALTER TABLE parent ADD COLUMN more" in told
+    assert "The connection was lost: whether this is done, look: INSERT INTO parent" in told
+    assert f"records {first}" in told
+
+
+def test_who_stops_a_migration_hears_what_it_leaves(
+    project: Config, database: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = 'op.create_table("done", sa.Column("id", sa.Integer(), primary_key=True))\n    raise KeyboardInterrupt'
+    _, second = with_first(project, f"def schema_upgrades():\n    {body}")
+    settings = f'metadata = "{project.metadata}"\nmigrations = "migrations"\n'
+    (project.root / "toolkit.toml").write_text(settings)
+    monkeypatch.chdir(project.root)
+    assert run(["database", "upgrade", "--database", database.address]) == EXIT_INTERRUPTED
+    told = capsys.readouterr().err
+    assert "Interrupted" in told
+    assert f"Of {second} this is committed, and nothing after it: (1) CREATE TABLE done" in told
