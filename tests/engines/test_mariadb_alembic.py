@@ -317,6 +317,49 @@ def test_rows_in_the_way_of_a_constraint_are_named(project: Config, database: Da
     assert revisions.current_revision(database, project) == first
 
 
+def test_a_column_that_has_to_have_a_value_is_added_only_where_no_row_lacks_one(
+    project: Config, database: Database
+) -> None:
+    change = "op.add_column('parent', sa.Column('more', sa.Integer(), nullable=False))"
+    first, second = with_first(project, f"def schema_upgrades():\n    {change}")
+    migrate.upgrade(database, project, first)
+    server.run(database.address, "INSERT INTO parent (id) VALUES (3)")
+    with pytest.raises(MigrationError, match="parent has rows, which have no value for the new column more"):
+        migrate.upgrade(database, project)
+    assert "more" not in columns(database, "parent")
+    server.run(database.address, "DELETE FROM parent")
+    assert migrate.upgrade(database, project).after == second
+
+
+PARTLY = sa.MetaData()
+sa.Table(
+    "partly",
+    PARTLY,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, unique=True),
+    sa.Column("other", sa.Text, index=True),
+    sa.Column("kind", sa.Enum("A", "B", name="kind")),
+    sa.Column("at", sa.DateTime(timezone=True), server_default=sa.func.now()),
+    sa.Column("truth", sa.Boolean, server_default=sa.true()),
+    sa.Index("part", "other", unique=True, postgresql_where=sa.text("id > 1"), sqlite_where=sa.text("id > 1")),
+)
+
+
+def test_what_mariadb_has_in_another_way_is_no_difference(project: Config, database: Database) -> None:
+    partly = replace(project, metadata=f"{__name__}:PARTLY")
+    history.make_migrations(partly.database("sqlite"), partly, "first")
+    migrate.upgrade(database, partly)
+    assert migrate.check(database, partly).changes == ()
+    server.run(database.address, "ALTER TABLE partly MODIFY kind ENUM('A'), MODIFY at DATETIME, DROP INDEX part")
+    found = "; ".join(sorted(migrate.check(database, partly).changes))
+    assert sorted(each.partition(" from ")[0] for each in found.split("; ")) == [
+        "add index part on partly (other)",
+        "change default of partly.at",
+        "change type of partly.at",
+        "change type of partly.kind",
+    ]
+
+
 def test_a_script_says_how_it_is_understood_and_refuses_what_only_the_database_knows(
     project: Config, database: Database
 ) -> None:
