@@ -19,6 +19,7 @@ import click
 from tests.benchmarks.competitors import MissingCompetitorError
 from tests.benchmarks.contenders import Contender, Stage
 from tests.benchmarks.machine import CommandFailedError, Sample
+from tests.benchmarks.mariadb import MariaDB
 from tests.benchmarks.postgres import Postgres
 from tests.benchmarks.report import as_json, targets_table, times_table
 from tests.benchmarks.suite import GROUPS, TARGETS, Group
@@ -43,8 +44,12 @@ def main(todos: int, runs: int, only: tuple[str, ...], file: Path | None, *, qui
         todos, runs = _QUICK_TODOS, 1
         groups = [group.quick() for group in groups if group.is_quick]
     ours = [group.ours() for group in groups if not quick and any(c.is_ours for c in group.contenders)]
-    with tempfile.TemporaryDirectory(prefix="bench-") as name, Postgres(Path(name) / "pg") as server:
-        stages = Stages(Path(name), server)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as name,
+        Postgres(Path(name) / "pg") as server,
+        MariaDB(Path(name)) as mariadb,
+    ):
+        stages = Stages(Path(name), server, mariadb)
         large = Measurements(stages, [(group, group.todos(todos)) for group in groups], runs)
         small = Measurements(stages, [(group, group.todos(todos) // _SMALLER) for group in ours], runs)
     machine = f"{os.cpu_count()} processors, Python {platform.python_version()}"
@@ -69,15 +74,15 @@ def main(todos: int, runs: int, only: tuple[str, ...], file: Path | None, *, qui
 class Stages:
     """The data of each size, made when it is first asked for."""
 
-    def __init__(self, directory: Path, server: Postgres) -> None:
+    def __init__(self, directory: Path, server: Postgres, mariadb: MariaDB) -> None:
         self._directory = directory
-        self._server = server
+        self._server, self._mariadb = server, mariadb
         self._ready: dict[int, Stage] = {}
 
     def __getitem__(self, todos: int) -> Stage:
         if todos not in self._ready:
             click.echo(f"making {todos:,} todos", err=True)
-            stage = Stage(todos, self._directory, self._server)
+            stage = Stage(todos, self._directory, self._server, self._mariadb)
             stage.prepare()
             self._ready[todos] = stage
         return self._ready[todos]

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks import competitors
-from tests.benchmarks.machine import CommandFailedError, Sample, measure, wait_until_quiet
+from tests.benchmarks.machine import TOOLKIT, CommandFailedError, Sample, measure, wait_until_quiet
+from tests.benchmarks.mariadb import MariaDB
 from tests.benchmarks.postgres import Postgres
 
-TOOLKIT = (sys.executable, "-m", "toolkit")
 _DLT_COPY = Path(__file__).with_name("dlt_copy.py")
 # pgloader's own 100,000 fills its heap of 1 GB with this data; fewer make it no faster.
 _PGLOADER_PREFETCH = 25_000
@@ -58,6 +58,7 @@ class Stage:
     todos: int
     directory: Path
     server: Postgres
+    mariadb: MariaDB
     _numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
 
     @property
@@ -84,6 +85,10 @@ class Stage:
             "DuckDB": f"duckdb:///{self.duckdb}",
         }
 
+    def rows(self, engine: str) -> str:
+        """The URL of an engine's rows; MariaDB has them from when they are first asked for."""
+        return self.mariadb.rows(self) if engine == "MariaDB" else self.sources[engine]
+
     def prepare(self) -> None:
         """Make the data once; every run reads it."""
         generate = (sys.executable, "-m", "tests.benchmarks.generate", str(self.todos))
@@ -97,14 +102,18 @@ class Stage:
         """Run a command once everything before it is written out and the machine is quiet."""
         self.server.run("CHECKPOINT")
         wait_until_quiet()
-        return measure(command, self.server.process, environment)
+        return measure(command, [self.server.process, *self.mariadb.processes], environment)
 
     @contextmanager
     def new(self, engine: str) -> Iterator[str]:
-        """The URL of an empty PostgreSQL database, or of a file that is not there yet, for the block."""
+        """The URL of an empty database of a server, or of a file that is not there yet, for the block."""
         if engine == "PostgreSQL":
             with self.server.database() as name:
                 yield self.server.url(name)
+            return
+        if engine == "MariaDB":
+            with self.mariadb.database() as url:
+                yield url
             return
         suffix = engine.lower()
         file = self.directory / f"run{next(self._numbers)}.{suffix}"
@@ -138,8 +147,13 @@ def toolkit(source: str, target: str, *options: str) -> Contender:
 
     def run(stage: Stage) -> Samples:
         with stage.new(target) as url:
-            measure([*TOOLKIT, "database", "upgrade", "--database", url])
-            yield title, sync(stage, stage.sources[source], url, *options)
+            rows = stage.rows(source)
+            if target != "MariaDB":
+                # There, the sync makes the tables.
+                measure([*TOOLKIT, "database", "upgrade", "--database", url])
+            yield title, sync(stage, rows, url, *options)
+            if target == "MariaDB":
+                require(stage.mariadb.shape(stage.rows(target)), stage.mariadb.shape(url))
             if target == "PostgreSQL":
                 stage.require_shape(database_name(url))
 
@@ -182,6 +196,42 @@ def pgloader() -> Contender:
             stage.require_shape(database_name(url))
 
     return Contender("pgloader", run)
+
+
+def pgloader_of_mariadb() -> Contender:
+    """The same of a MariaDB database, whose tables it names by their database unless it is told otherwise."""
+
+    def run(stage: Stage) -> Samples:
+        program = competitors.program("pgloader")
+        rows = stage.rows("MariaDB").replace("mariadb:", "mysql:")
+        with stage.new("PostgreSQL") as url:
+            script = stage.directory / "pgloader-mariadb.load"
+            script.write_text(
+                f"LOAD DATABASE FROM {rows}\n"
+                f"INTO postgresql://postgres@unix:{stage.server.socket}:5432/{database_name(url)}\n"
+                "WITH create tables, create indexes, foreign keys, reset sequences, "
+                f"prefetch rows = {_PGLOADER_PREFETCH}\n"
+                "SET work_mem to '64MB', maintenance_work_mem to '512MB'\n"
+                f"ALTER SCHEMA '{rows.rpartition('/')[2]}' RENAME TO 'public';\n"
+            )
+            command = [program, "--root-dir", str(stage.directory / "pgloader"), str(script)]
+            yield "pgloader", stage.measure(command)[0]
+            require([(stage.todos,)], stage.server.run("SELECT count(*) FROM todo", database_name(url)))
+
+    return Contender("pgloader", run)
+
+
+def load_data() -> Contender:
+    """The floor: MariaDB's server reads the rows from files of its own into tables with all of their indexes."""
+    title = f"{FLOOR} LOAD DATA"
+
+    def run(stage: Stage) -> Samples:
+        with stage.new("MariaDB") as url:
+            command = stage.mariadb.floor(stage, url)
+            yield title, stage.measure(command)[0]
+            require(stage.mariadb.shape(stage.rows("MariaDB")), stage.mariadb.shape(url))
+
+    return Contender(title, run, is_floor=True)
 
 
 def server_copy() -> Contender:

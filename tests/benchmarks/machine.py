@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+TOOLKIT = (sys.executable, "-m", "toolkit")
 ROOT = Path(__file__).parents[2]
 # A run during which other programs used more of the processors than this is measured again.
 NOISE = 0.15

@@ -14,8 +14,10 @@ from tests.benchmarks.contenders import (
     dlt,
     dump_and_restore,
     insert_select,
+    load_data,
     nothing_to_do,
     pgloader,
+    pgloader_of_mariadb,
     server_copy,
     start,
     toolkit,
@@ -66,6 +68,7 @@ class Group:
 
 _LOAD, _START, _NOTHING = "SQLite → PostgreSQL", "start-up", "nothing to do"
 _POSTGRES = "PostgreSQL → PostgreSQL"
+_INTO_MARIADB, _FROM_MARIADB = "PostgreSQL → MariaDB", "MariaDB → PostgreSQL"
 _DUMP, _LOAD_DATA, _LOAD_DATA_AGAIN = "dump", "load", "load again"
 _DIFF, _DIFF_DUCKDB = "compare SQLite ↔ PostgreSQL", "compare PostgreSQL ↔ DuckDB, 6 columns"
 _SMALL_FILES, _LARGE_FILES = "archive, small files", "archive, large files"
@@ -129,6 +132,8 @@ GROUPS = (
         (toolkit("DuckDB", "PostgreSQL"), dlt("DuckDB", "PostgreSQL", "replace"), server_copy()),
         is_quick=True,
     ),
+    Group(_INTO_MARIADB, (toolkit("PostgreSQL", "MariaDB"), load_data())),
+    Group(_FROM_MARIADB, (toolkit("MariaDB", "PostgreSQL"), pgloader_of_mariadb(), server_copy())),
     Group("DuckDB → SQLite", (toolkit("DuckDB", "SQLite"), insert_select("SQLite")), is_quick=True),
     Group(_DIFF, (toolkit_diff("SQLite", "PostgreSQL"), select_all()), is_quick=True),
     Group("compare SQLite ↔ DuckDB", (toolkit_diff("SQLite", "DuckDB"),), is_quick=True),
@@ -166,6 +171,8 @@ TARGETS: tuple[Target | Limit, ...] = (
     Target(_INTO_NOTHING, f"into nothing, {REFLECTED}", f"into nothing, {MODELS}", 1.1),
     Limit(_INSPECT, "toolkit inspect", 3),
     Limit(_MANY, "toolkit sync --dry-run", 2),
+    Target(_INTO_MARIADB, "toolkit sync", "floor: LOAD DATA", 1.5),
+    Target(_FROM_MARIADB, "toolkit sync", "pgloader", 1.5, faster=True),
     Target("SQLite → DuckDB", "toolkit sync", "dlt merge", 4, faster=True),
     Target("PostgreSQL → SQLite", "toolkit sync", "db-to-sqlite", 5, faster=True),
     Target("PostgreSQL → DuckDB", "toolkit sync", "dlt merge", 1, faster=True),

@@ -12,6 +12,7 @@ from tests.servers import mariadb as server
 from toolkit.config import Database
 from toolkit.core.tables import TableSpec, select_tables
 from toolkit.engines import connect
+from toolkit.errors import UnnamedRowError
 
 
 def made(database: Database, columns: str, *model: sa.Column[Any], options: str = "") -> TableSpec:
@@ -31,6 +32,18 @@ def write(database: Database, spec: TableSpec, *rows: Sequence[Any]) -> None:
     """Upsert rows and commit."""
     with connect(database, write=True) as connection:
         connection.repository(spec).upsert_many([batch_of(spec, *rows)])
+        connection.commit()
+
+
+def load(database: Database, spec: TableSpec, *rows: Sequence[Any]) -> None:
+    """Fill the table and commit; a row that is refused is looked for, as a sync does it."""
+    with connect(database, write=True) as connection:
+        own = connection.repository(spec)
+        try:
+            own.load([batch_of(spec, *rows)], len(rows))
+        except UnnamedRowError as error:
+            assert own.is_empty()
+            raise own.why_refused([batch_of(spec, *rows)], error) or error from error
         connection.commit()
 
 

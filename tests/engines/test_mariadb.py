@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pymysql
@@ -12,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.contracts.suite import *  # noqa: F403 - the contract's tests
-from tests.engines.mariadb_tables import a_key, batch_of, made, of_one_column, read, write
+from tests.contracts.suite import repository
+from tests.engines.mariadb_tables import a_key, batch_of, load, made, of_one_column, read, write
 from tests.operations import databases
 from tests.servers import mariadb as server
 from toolkit.config import Config, Database
@@ -65,12 +67,18 @@ def test_every_driver_of_an_application_means_one_place(database: Database, sche
     assert other.shown_url.startswith("mariadb://")
 
 
-def test_an_upsert_never_takes_a_row_of_another_key_for_its_own(database: Database) -> None:
-    columns = (a_key(), sa.Column("v", sa.Text, unique=True), sa.Column("w", sa.Text))
-    spec = made(database, "id INT PRIMARY KEY, v VARCHAR(9) UNIQUE, w TEXT", *columns)
+@pytest.mark.parametrize("key", ["INT PRIMARY KEY", "INT NULL UNIQUE"])
+@pytest.mark.parametrize(("way", "is_known"), [("fast", True), ("fast", False), ("portable", False)])
+def test_an_upsert_never_takes_a_row_of_another_key_for_its_own(
+    database: Database, key: str, way: str, is_known: bool
+) -> None:
+    columns = (a_key(), sa.Column("v", sa.Text, unique=is_known), sa.Column("w", sa.Text))
+    spec = made(database, f"id {key}, v VARCHAR(9) UNIQUE, w TEXT", *columns)
     write(database, spec, (1, "one", "old"), (2, "two", "old"))
-    with pytest.raises(UniqueConflictError, match="id=3"):
-        write(database, spec, (2, "two", "new"), (3, "one", "new"))
+    with connect(database, write=True) as connection:
+        with pytest.raises(ToolkitError, match="id=3" if way == "fast" else "another row's"):
+            repository(connection, way, spec).upsert_many([batch_of(spec, (2, "two", "new"), (3, "one", "new"))])
+        connection.commit()
     assert server.run(database.address, "SELECT * FROM t ORDER BY id") == [(1, "one", "old"), (2, "two", "old")]
 
 
@@ -114,12 +122,72 @@ def test_what_moves_with_an_update_stays_and_what_numbers_itself_takes_a_zero(da
     assert server.run(database.address, "SET time_zone = '+00:00'", "SELECT * FROM t ORDER BY id") == expected
 
 
+@pytest.mark.parametrize(
+    ("definition", "rows", "told"),
+    [
+        # A LOAD DATA of a client's passes over the second of these, and says no more than that there was one.
+        ("id INT PRIMARY KEY, v TEXT", [(1, "a"), (1, "b")], "id=1"),
+        ("id INT PRIMARY KEY, v VARCHAR(9) UNIQUE", [(1, "a"), (2, "a")], "id=2"),
+        ("id INT PRIMARY KEY, v VARCHAR(9) NOT NULL", [(1, "a"), (2, None)], "id=2"),
+        ("id INT PRIMARY KEY, v VARCHAR(9) CHECK (v <> 'b')", [(1, "a"), (2, "b")], "id=2"),
+    ],
+)
+def test_what_a_load_would_pass_over_is_refused_by_its_row_and_nothing_stays(
+    database: Database, definition: str, rows: list[tuple[Any, ...]], told: str
+) -> None:
+    spec = made(database, definition, a_key(), sa.Column("v", sa.Text))
+    with pytest.raises((RefusedRowError, UniqueConflictError, UnrepresentableValueError), match=told):
+        load(database, spec, *rows)
+    assert server.run(database.address, "SELECT * FROM t") == []
+
+
+@pytest.mark.parametrize("number", ["INT", "BIGINT UNSIGNED"])
+def test_a_zero_that_is_loaded_beside_bytes_is_no_number_to_be_given(database: Database, number: str) -> None:
+    model = (a_key(), sa.Column("v", sa.LargeBinary))
+    spec = made(database, f"id {number} PRIMARY KEY AUTO_INCREMENT, v BLOB", *model)
+    load(database, spec, (0, b"a"), (1, b"b"))
+    assert server.run(database.address, "SELECT * FROM t ORDER BY id") == [(0, b"a"), (1, b"b")]
+
+
+def test_without_leave_to_send_rows_they_go_by_statements(database: Database) -> None:
+    spec = of_one_column(database, "TEXT", sa.Text)
+    server.run(database.address, "SET GLOBAL local_infile = 0")
+    try:
+        load(database, spec, (1, "\\N\t\n"), (2, None))
+    finally:
+        server.run(database.address, "SET GLOBAL local_infile = 1")
+    assert read(database, spec) == ["\\N\t\n", None]
+
+
+def test_a_server_gets_no_file_that_it_asks_for(database: Database, tmp_path: Path) -> None:
+    spec = of_one_column(database, "TEXT", sa.Text)
+    (tmp_path / "secret").write_text("7\tsecret\n")
+    # As a server would that is not what it seems: it asks for a file when another statement was sent.
+    asking = f"LOAD DATA LOCAL INFILE '{tmp_path}/secret' INTO TABLE t"
+    for ask in ("run", "load", "sqlalchemy"):
+        with (
+            connect(database, write=True) as connection,
+            pytest.raises(DatabaseUnavailableError, match="asked for a file"),
+        ):
+            with connection.translated():
+                raw = connection.raw  # type: ignore[attr-defined]
+                if ask == "load":
+                    raw.load(asking, "another", memoryview(b""))
+                elif ask == "run":
+                    connection.run(asking)  # type: ignore[attr-defined]
+                else:
+                    connection.sqlalchemy.exec_driver_sql(asking)
+    assert read(database, spec) == []
+
+
 def test_a_row_longer_than_a_statement_may_be_is_refused_by_its_key_and_column(database: Database) -> None:
     spec = of_one_column(database, "LONGBLOB", sa.LargeBinary)
     with connect(database, write=True) as connection:
         most = connection.repository(spec).connection.most_bytes  # type: ignore[attr-defined]
         with pytest.raises(UnrepresentableValueError, match="t id=7: column 'v' is too long") as told:
             connection.repository(spec).upsert_many([batch_of(spec, (1, b""), (7, b"\xff" * (most // 2)))])
+        with pytest.raises(UnrepresentableValueError, match="t id=7: column 'v' is too long"):
+            connection.repository(spec).load([batch_of(spec, (1, b""), (7, b"\xff" * (most // 2)))], 2)
     assert "max_allowed_packet" in told.value.advice
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.operations.databases import execute
 from tests.servers import mariadb as server
 from toolkit.config import Config, load_config
 from toolkit.core.plan import NOT_CARRIED
@@ -95,3 +96,13 @@ def test_tables_with_history_go_again_with_a_sync_that_fails_and_numbers_of_a_se
     assert server.run(back, "SHOW TABLES") == []
     found = sync(config, "one", "back", exclude=("without",))
     assert ("versioned", "id") in {(each.table, each.column) for each in found.warnings if "nextval" in each.reason}
+
+
+def test_times_with_a_zone_are_told_to_be_without_one_there(config: Config) -> None:
+    execute(config.database("postgres"), "CREATE TABLE event (id int PRIMARY KEY, at timestamptz)")
+    (told,) = sync(config, "postgres", "back").warnings
+    assert (told.table, told.column, told.reason) == (
+        "event",
+        "at",
+        "type timestamptz: It is DATETIME(6) there, in UTC.",
+    )

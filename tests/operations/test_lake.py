@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -30,6 +33,7 @@ from toolkit.engines.contract import RewritesFiles
 from toolkit.engines.delta import files as files_module
 from toolkit.engines.delta import log
 from toolkit.engines.delta.connection import LakeConnection
+from toolkit.engines.delta.place import Place
 from toolkit.engines.delta.tables import LakeTable
 from toolkit.errors import (
     ConfigurationError,
@@ -79,6 +83,7 @@ def shopping(config: Config, tmp_path: Path) -> Config:
 def test_a_lake_is_made_by_a_sync_compared_and_read_back(shopping: Config, tmp_path: Path) -> None:
     made = sync(shopping, "sqlite", "lake")
     assert (made.created_schema, made.verified) == (True, True)
+    assert version(shopping.database("lake"), "category") == 0
     assert not any(table.inserted + table.updated for table in sync(shopping, "sqlite", "lake").tables)
     assert diff(shopping, "sqlite", "lake").equal
 
@@ -211,6 +216,13 @@ def files(lake: Database) -> set[str]:
     return {each.path for each in seen(lake, "number").files}
 
 
+def receipt_of(commit: Path) -> dict[str, Any]:
+    """What a commit tells."""
+    (told,) = (each for each in map(json.loads, commit.read_text().splitlines()) if "commitInfo" in each)
+    receipt: dict[str, Any] = json.loads(told["commitInfo"]["toolkit"])
+    return receipt
+
+
 def stored(lake: Database) -> set[str]:
     return {each.name for each in (Path(lake.place) / "number").glob("*.parquet")}
 
@@ -301,6 +313,38 @@ def test_an_upsert_writes_only_files_that_hold_its_keys_and_tells_so_before(lake
         # It was not read again, but added up: the sum is that of what is read.
         table = connection.repository(SPEC)
         assert table.digest() == digest_batches(SPEC, table.read())
+
+
+def test_a_log_is_read_when_its_table_is_used_and_once(lake: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    (Path(lake.place) / "no table").mkdir()
+    read, asked = log.read, []
+
+    def noting(place: Place, name: str) -> log.Snapshot | None:
+        asked.append(name)
+        return read(place, name)
+
+    monkeypatch.setattr("toolkit.engines.delta.log.read", noting)
+    with connect(lake) as connection:
+        assert sa.inspect(connection.sqlalchemy).get_table_names() == ["number", "other"]
+        assert not asked
+        for _ in range(2):
+            connection.look_up([SPEC])
+            assert connection.repository(SPEC).count() == 10_000
+        assert asked == ["number"]
+        narrow = replace(SPEC, conditions=("id >= (SELECT count(*) FROM OTHER)",))
+        assert digest_batches(SPEC, connection.repository(narrow).read()) == connection.repository(SPEC).digest()
+        assert asked == ["number", "other"]
+        assert {table.name for table in connection.stored_tables()} == {"number", "other"}
+    # What a transaction that is rolled back has read is there afterwards, too, as nothing was.
+    with connect(lake, write=True) as connection:
+        twice = rows(20_000, 20_001).set_column(1, SPEC.schema.field(1), pa.array(["n5"]))
+        with pytest.raises(UniqueConflictError), connection.savepoint():
+            connection.repository(SPEC).upsert_many([twice])
+        connection.repository(SPEC).upsert_many([rows(10_000, 10_003)])
+        connection.commit()
+        assert connection.repository(SPECS["other"]).count() == 0
+    with connect(lake) as connection:
+        assert connection.repository(SPEC).count() == 10_003
 
 
 def test_rows_of_another_writer_are_read_and_no_digest_is_told_of_them(lake: Database) -> None:
@@ -414,7 +458,7 @@ def test_a_lake_in_an_object_store_and_its_refusal_where_two_would_lose_commits(
 def test_files_of_earlier_versions_are_removed_after_a_week_and_not_before(
     lake: Database, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    named = replace(config, databases={**config.databases, "lake": lake})
+    named, path = replace(config, databases={**config.databases, "lake": lake}), Path(lake.place) / "number"
     monkeypatch.setattr(log, "now", lambda: files_module.now() - 8 * 24 * 3_600_000)
     with connect(lake, write=True) as connection:
         connection.repository(SPEC).upsert_many([rows(0, 5, "x")])
@@ -426,10 +470,22 @@ def test_files_of_earlier_versions_are_removed_after_a_week_and_not_before(
         vacuum(named, "sqlite")
     # Removed by the first upsert of the fixture just now, and by this one a week ago and more.
     there = stored(lake)
+    # Beside: totals of three versions, of which the first was the last one more than a week ago; and two runs.
+    commits = sorted((path / "_delta_log").iterdir())
+    told = [receipt_of(each)["segments"] for each in commits[2:]]
+    for run in ("old", "young"):
+        (path / "_toolkit" / "runs" / run).mkdir(parents=True)
+        (path / "_toolkit" / "runs" / run / "about.json").write_text("{}")
+    for each in (path / "_toolkit" / "runs" / "old" / "about.json", *(path / name for name in told)):
+        os.utime(each, (0, 0))
+    for each in commits[:4]:
+        each.write_text(re.sub('"commitInfo":{"timestamp":[0-9]+', '"commitInfo":{"timestamp":1000', each.read_text()))
     would = {each.table: each.files for each in vacuum(named, "lake", dry_run=True).tables}
-    assert (would["number"], stored(lake)) == (1, there)
+    assert (would["number"], stored(lake)) == (3, there)
     assert {each.table: each.files for each in vacuum(named, "lake").tables} == would
     assert len(stored(lake)) == len(there) - 1
+    assert [(path / name).exists() for name in told] == [False, True, True]
+    assert [file.parent.name for file in (path / "_toolkit").rglob("about.json")] == ["young"]
     base = seen(lake, "number").base
     assert base is not None
     assert base.receipt["rows"] == 10_000

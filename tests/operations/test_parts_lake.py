@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -10,37 +11,48 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import PyFileSystem
 
 from tests.executors import processes
 from tests.operations.parted import SPEC, fill, only
 from tests.servers import unreliable
 from tests.servers.swift import S3Server
-from toolkit.config import Config, Database
-from toolkit.core.digest import TableDigest
+from toolkit.config import Config, Database, load_config
+from toolkit.core.digest import TableDigest, digest_batches
+from toolkit.core.progress import Silent
 from toolkit.engines import connect
+from toolkit.engines.delta import files as files_module
 from toolkit.engines.delta import log
 from toolkit.engines.delta.connection import LakeConnection
+from toolkit.engines.delta.runs import LakeRun
+from toolkit.engines.delta.storage import DirectoryFiles
 from toolkit.engines.delta.tables import LakeTable
 from toolkit.errors import (
+    ConfigurationError,
     ContentionError,
     DatabaseUnavailableError,
     PartFailedError,
     RunError,
     StatementError,
     ToolkitError,
+    UniqueConflictError,
     VerificationError,
+    WorkersError,
 )
 from toolkit.executors.contract import done, task
 from toolkit.operations.diff.compare import diff
+from toolkit.operations.parts.checking import check_workers
 from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
+from toolkit.operations.sync import sync
 
 WORKERS = WorkerOptions("local:2", part_bytes=60_000)
 MANY = 5000
@@ -71,6 +83,38 @@ def folder(config: Config) -> Path:
 
 def files(config: Config) -> set[str]:
     return {each.name for each in folder(config).glob("*.parquet")}
+
+
+def runs(config: Config) -> Path:
+    """Where the ledgers of runs are."""
+    return folder(config) / "_toolkit" / "runs"
+
+
+def left_over(config: Config) -> list[Path]:
+    """The ledgers that were not ended."""
+    return list(runs(config).iterdir())
+
+
+def left(config: Config) -> str:
+    """The one run that was not ended."""
+    (found,) = left_over(config)
+    return found.name
+
+
+def noted(config: Config) -> set[str]:
+    """The files that ledgers have."""
+    notes = [json.loads(each.read_text()) for each in runs(config).glob("*/part-*")]
+    return {file["path"] for note in notes for file in note["files"]}
+
+
+class Noted(Silent):
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def named(config: Config) -> set[str]:
@@ -141,9 +185,9 @@ def test_a_value_that_is_written_as_another_is_not_committed(
     monkeypatch.setattr(LakeTable, "write", spoilt)
     with pytest.raises(PartFailedError, match=r"rows with digest .* arrived") as raised:
         load(two)
-    assert "toolkit vacuum" in raised.value.advice
+    assert "--resume" in raised.value.advice
     assert DeltaTable(folder(two)).version() == 0
-    assert not files(two)
+    assert files(two) == noted(two)
 
 
 def test_a_file_that_is_gone_behind_its_writers_back_is_not_committed(two: Config, here: Callable[..., None]) -> None:
@@ -154,7 +198,13 @@ def test_a_file_that_is_gone_behind_its_writers_back_is_not_committed(two: Confi
     with pytest.raises(VerificationError, match="files of workers are not there"):
         load(two)
     assert DeltaTable(folder(two)).version() == 0
-    assert not files(two)
+    lost = noted(two) - files(two)
+    told = Noted()
+    here()
+    assert load(two, resume=left(two), progress=told).verified
+    assert len(lost) == 1
+    assert [note for note in told.notes if "is not there as it was written: it is copied again" in note]
+    assert digest(two, "lake") == digest(two, "postgres")
 
 
 def test_rows_that_have_one_unique_value_in_two_parts_are_refused_by_row(
@@ -167,7 +217,6 @@ def test_rows_that_have_one_unique_value_in_two_parts_are_refused_by_row(
     with pytest.raises(ToolkitError, match="twice"):
         load(two)
     assert digest(two, "lake").rows == 0
-    assert not files(two)
 
 
 def test_a_null_that_the_table_does_not_take_is_refused(two: Config, here: Callable[..., None]) -> None:
@@ -178,7 +227,6 @@ def test_a_null_that_the_table_does_not_take_is_refused(two: Config, here: Calla
     with pytest.raises(ToolkitError, match="7919"):
         load(two)
     assert digest(two, "lake").rows == 0
-    assert not files(two)
 
 
 def test_a_value_that_no_file_keeps_is_refused_by_row(two: Config, here: Callable[..., None]) -> None:
@@ -211,9 +259,10 @@ def test_who_commits_to_the_table_meanwhile_has_it_and_the_run_is_refused(
     with pytest.raises(ContentionError, match="somebody else has committed"):
         load(two)
     assert digest(two, "lake").rows == 1
-    assert files(two) == named(two)
-    with pytest.raises(RunError, match="item has rows"):
-        load(two)
+    assert named(two) < files(two)
+    here()
+    found = load(two, restart=True).tables[0]
+    assert (found.inserted, found.target_only, left_over(two)) == (MANY, 1, [])
 
 
 def test_files_of_a_commit_whose_answer_is_lost_stay_and_the_table_is_whole(
@@ -234,11 +283,10 @@ def test_files_of_a_commit_whose_answer_is_lost_stay_and_the_table_is_whole(
     assert diff(two, "postgres", "lake").equal
 
 
-def test_what_is_not_done_into_a_lake_is_refused_and_a_dry_run_writes_nothing(two: Config) -> None:
+def test_a_dry_run_writes_nothing_and_the_past_is_not_written(two: Config) -> None:
     make(two, "CREATE TABLE item (id BIGINT PRIMARY KEY, label VARCHAR, amount DECIMAL(20, 4))")
-    for options in ({"resume": "0123456789"}, {"restart": True}):
-        with pytest.raises(RunError, match="nothing is kept of an interrupted run"):
-            load(two, **options)
+    with pytest.raises(RunError, match="no interrupted run '0123456789' for item; there are: none"):
+        load(two, resume="0123456789")
     assert load(two, dry_run=True).tables[0].inserted == MANY
     then = Database("then", f"{two.database('lake').address}?at=0")
     with pytest.raises(StatementError, match="written into the past"):
@@ -246,16 +294,37 @@ def test_what_is_not_done_into_a_lake_is_refused_and_a_dry_run_writes_nothing(tw
     assert not files(two)
 
 
-def test_a_lake_in_an_object_store_is_filled_and_is_one_place_whichever_machine_looks(
-    two: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+def test_a_lake_in_an_object_store_is_filled_by_a_stores_settings_and_is_one_place_whichever_machine_looks(
+    two: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     s3_server.create_bucket("filled")
-    lake = Database("lake", "delta+s3://filled/prefix")
-    stored = replace(two, databases={**two.databases, "lake": lake})
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
+    given = s3_server.environment
+    for name in given:
+        monkeypatch.delenv(name, raising=False)
     with unreliable.elsewhere(s3_server.endpoint) as endpoint:
-        monkeypatch.setenv("AWS_ENDPOINT", endpoint)
+        (tmp_path / "toolkit.toml").write_text(f"""
+            [databases]
+            lake = {{ url = "delta+s3://filled/prefix", store = "lakes" }}
+            wrong = {{ url = "delta+s3://filled/prefix", store = "wrong" }}
+            [stores.lakes]
+            url = "s3://filled/archive"
+            endpoint = "{endpoint}"
+            allow_http = true
+            region = "{given.get("AWS_REGION", "us-east-1")}"
+            access_key_id = "{given["AWS_ACCESS_KEY_ID"]}"
+            secret_access_key = "{given["AWS_SECRET_ACCESS_KEY"]}"
+            [stores.wrong]
+            url = "s3://filled/archive"
+            endpoint = "{endpoint}"
+            allow_http = true
+            access_key_id = "{given["AWS_ACCESS_KEY_ID"]}"
+            secret_access_key = "not-the-right-one"
+            retries = 0
+        """)
+        found = load_config(tmp_path, {})
+        lake = found.database("lake")
+        assert given["AWS_SECRET_ACCESS_KEY"] not in repr(found.databases)
+        stored = replace(two, databases={**two.databases, "lake": lake, "wrong": found.database("wrong")})
         assert load(stored, workers=replace(WORKERS, part_bytes=200_000)).verified
         with connect(lake) as connection:
             here = connection.identity()
@@ -263,6 +332,15 @@ def test_a_lake_in_an_object_store_is_filled_and_is_one_place_whichever_machine_
         monkeypatch.setattr("platform.node", lambda: "another")
         with connect(lake) as connection:
             assert connection.identity() == here
+        assert check_workers(stored, ["lake"], WORKERS).is_fine
+        with pytest.raises(DatabaseUnavailableError) as raised:
+            check_workers(stored, ["wrong"], WORKERS)
+        assert "not-the-right-one" not in raised.value.fact
+    (tmp_path / "toolkit.toml").write_text(
+        '[databases]\nlake = { url = "delta+s3://b/p", store = "here" }\n[stores]\nhere = "directory"\n'
+    )
+    with pytest.raises(ConfigurationError, match=r"databases\.lake\.store is 'here', which is no store of S3"):
+        load_config(tmp_path, {})
 
 
 @pytest.fixture
@@ -275,9 +353,9 @@ def many(two: Config) -> Config:
 SMALL = replace(WORKERS, part_bytes=300_000)
 
 
-def wait_for_files(config: Config, count: int) -> None:
-    for _ in range(8000):
-        if len(files(config)) >= count:
+def wait_for(state: Callable[[], bool]) -> None:
+    for _ in range(16000):
+        if state():
             return
         time.sleep(0.005)
     raise AssertionError("no files are written")
@@ -286,28 +364,247 @@ def wait_for_files(config: Config, count: int) -> None:
 def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(many: Config) -> None:
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(load, many, workers=SMALL)
-        wait_for_files(many, 2)
+        wait_for(lambda: len(files(many)) >= 2)
         processes.any_worker().kill()
         assert running.result(120).verified
     assert digest(many, "lake") == digest(many, "postgres")
     assert named(many) <= files(many)
 
 
-def test_a_coordinator_that_is_killed_has_committed_nothing_and_the_next_run_fills_the_table(many: Config) -> None:
+def test_a_run_whose_coordinator_was_killed_is_taken_up_and_what_it_has_written_is_not_written_again(
+    many: Config,
+) -> None:
+    kill_a_run(many)
+    assert (digest(many, "lake").rows, DeltaTable(folder(many)).version()) == (0, 0)
+    before = noted(many)
+    run = left(many)
+    with pytest.raises(RunError, match=r"was interrupted, and has written \d+ of \d+ parts of item") as raised:
+        load(many, workers=SMALL)
+    assert f"--resume {run}" in raised.value.advice
+    # A row of a part that is written, which is then another part's, too.
+    with psycopg.connect(many.database("postgres").address) as source:
+        source.execute("UPDATE item SET label = 'changed since' WHERE id = 7919")
+    told = Noted()
+    assert load(many, workers=SMALL, resume=run, progress=told).verified
+    again = [note for note in told.notes if "has changed since: it is copied again" in note]
+    assert len(again) == 1
+    assert before & files(many) == before & named(many)
+    assert len(before & named(many)) >= len(before) - 2
+    assert digest(many, "lake") == digest(many, "postgres")
+    assert not left_over(many)
+
+
+def kill_a_run(config: Config) -> None:
+    """Kill the coordinator of a run that has noted three parts."""
+    places = [(name, config.database(name).address) for name in ("postgres", "lake")]
     script = f"""
 from pathlib import Path
 from toolkit.config import Config, Database
 from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
-databases = {{n: Database(n, a) for n, a in {[(n, many.database(n).address) for n in ("postgres", "lake")]!r}}}
+databases = {{n: Database(n, a) for n, a in {places!r}}}
 load_in_parts(Config(Path(), databases), "postgres", "lake", "item", WorkerOptions("local:2", part_bytes=300_000))
 """
     with subprocess.Popen([sys.executable, "-c", script]) as process:
-        wait_for_files(many, 3)
+        wait_for(lambda: len(list(runs(config).glob("*/part-*"))) >= 3)
         process.kill()
     assert process.returncode == -9, "it was to be killed before its end"
-    assert (digest(many, "lake").rows, DeltaTable(folder(many)).version()) == (0, 0)
-    left = files(many)
-    assert load(many, workers=SMALL).verified
-    assert digest(many, "lake") == digest(many, "postgres")
-    assert not named(many) & left
+
+
+def test_restart_removes_what_was_left_and_begins_again(two: Config, here: Callable[..., None]) -> None:
+    left_behind(two, here)
+    assert noted(two)
+    assert load(two, restart=True).verified
+    assert files(two) == named(two)
+    assert not left_over(two)
+    assert digest(two, "lake") == digest(two, "postgres")
+
+
+def left_behind(config: Config, here: Callable[..., None]) -> None:
+    """Let a run end before its commit, with all parts written."""
+
+    def end() -> None:
+        raise WorkersError("all workers are gone", "Run again.")
+
+    here(end)
+    with pytest.raises(WorkersError):
+        load(config)
+    here()
+
+
+def test_who_was_taken_for_dead_commits_nothing_and_takes_nothing_away(two: Config, here: Callable[..., None]) -> None:
+    def meanwhile() -> None:
+        here()
+        assert load(two, resume=left(two)).verified
+
+    here(meanwhile)
+    with pytest.raises(ContentionError, match="somebody else has committed"):
+        load(two)
+    assert named(two) <= files(two)
+    assert digest(two, "lake") == digest(two, "postgres")
+    with connect(two.database("lake")) as lake:
+        assert digest_batches(SPEC, lake.repository(SPEC).read()) == digest(two, "postgres")
+
+
+def test_who_was_taken_for_dead_commits_nothing_as_soon_as_another_has_the_run(
+    two: Config, here: Callable[..., None]
+) -> None:
+    def meanwhile() -> None:
+        with connect(two.database("lake"), write=True) as lake:
+            assert isinstance(lake, LakeConnection)
+            (run,) = lake.runs(SPEC)
+            run.end_others()
+
+    here(meanwhile)
+    with pytest.raises(ContentionError, match="somebody else has committed"):
+        load(two)
+    assert digest(two, "lake").rows == 0
+    here()
+    assert load(two, resume=left(two)).verified
+
+
+def test_files_that_a_version_has_stay_though_the_ledger_of_their_run_was_left(
+    two: Config, here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here()
+    monkeypatch.setattr(LakeRun, "end", lambda _: None)
+    load(two)
+    monkeypatch.undo()
+    with connect(two.database("lake"), write=True) as lake:
+        lake.repository(SPEC).delete_all()
+        lake.commit()
+    here()
+    with pytest.raises(RunError, match="somebody has committed to item since"):
+        load(two, resume=left(two))
+    assert load(two, restart=True).verified
+    then = Database("then", f"{two.database('lake').address}?at=1")
+    with connect(then) as lake:
+        assert digest_batches(SPEC, lake.repository(SPEC).read()) == digest(two, "postgres")
+
+
+# -- a table with rows -------------------------------------------------------------------------------------------------
+
+
+def test_workers_write_what_differs_as_a_sync_without_them_does(
+    two: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Many small files, of which some hold nothing that is changed.
+    monkeypatch.setattr(files_module, "FILE_ROWS", 500)
+    monkeypatch.setattr(files_module, "ROW_GROUP", 250)
+    plain = replace(two, databases={**two.databases, "lake": Database("lake", f"delta+file://{tmp_path}/plain")})
+    for each in (two, plain):
+        sync(each, "postgres", "lake", ["item"])
+        with connect(each.database("lake"), write=True) as lake:
+            lake.repository(SPEC).upsert_many([pa.RecordBatch.from_pylist([{"id": -1}], SPEC.schema)])
+            lake.commit()
+    before = named(two)
+    with psycopg.connect(two.database("postgres").address) as source:
+        source.execute("UPDATE item SET amount = amount + 1 WHERE id % 1000003 BETWEEN 5000 AND 20000")
+        source.execute("INSERT INTO item SELECT 2000000 + i, 'new ' || i, i FROM generate_series(1, 700) AS i")
+    wanted = sync(plain, "postgres", "lake", ["item"]).tables[0]
+    planned = load(two, dry_run=True).tables[0]
+    found = load(two).tables[0]
+    for each in (planned, found):
+        assert (each.inserted, each.updated, each.unchanged, each.target_only) == (
+            wanted.inserted,
+            wanted.updated,
+            wanted.unchanged,
+            wanted.target_only,
+        )
+    assert (found.inserted, found.verified) == (700, True)
+    assert found.updated > 0
+    assert DeltaTable(folder(two)).version() == DeltaTable(folder(plain)).version()
+    assert before & named(two)
+    assert named(two) - before
+    with connect(two.database("lake")) as lake, connect(plain.database("lake")) as other:
+        rows = digest_batches(SPEC, lake.repository(SPEC).read())
+        assert rows == lake.repository(SPEC).digest() == other.repository(SPEC).digest()
+        assert rows.rows == MANY + 701
+    assert load(two).tables[0].unchanged == MANY + 700
+
+
+def test_a_value_that_two_rows_have_behind_workers_is_refused_and_nothing_is_committed(
+    two: Config, here: Callable[..., None]
+) -> None:
+    here()
+    make(two, "CREATE TABLE item (id BIGINT PRIMARY KEY, label VARCHAR UNIQUE, amount DECIMAL(20, 4))")
+    load(two)
+    before = files(two), DeltaTable(folder(two)).version()
+    with psycopg.connect(two.database("postgres").address) as source:
+        other = "(SELECT label FROM item WHERE id = (4800 * 7919) % 1000003)"
+        source.execute(f"UPDATE item SET label = {other} WHERE id = 0")
+    # The other row is in a file that no worker has looked into.
+    with pytest.raises(UniqueConflictError, match="item 4800"):
+        load(two)
+    assert (files(two), DeltaTable(folder(two)).version()) == before
+
+
+def test_a_rewritten_row_that_is_read_back_as_another_is_not_committed(
+    two: Config, here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here()
+    load(two)
+    before = files(two), DeltaTable(folder(two)).version()
+    with psycopg.connect(two.database("postgres").address) as source:
+        source.execute("UPDATE item SET label = 'changed' WHERE id = 7919")
+    write = LakeTable.write
+
+    def spoilt(self: LakeTable, batches: Iterable[Any]) -> Any:
+        def others() -> Iterator[Any]:
+            for batch in batches:
+                label = pc.if_else(pc.equal(batch.column("id"), 7919), "spoilt", batch.column("label"))
+                yield batch.set_column(1, batch.schema.field(1), label)
+
+        return write(self, others())
+
+    monkeypatch.setattr(LakeTable, "write", spoilt)
+    with pytest.raises(VerificationError, match="rows with digest"):
+        load(two)
+    assert (files(two), DeltaTable(folder(two)).version()) == before
+
+
+def test_a_table_that_a_lake_lacks_is_made_beside_its_others(two: Config, here: Callable[..., None]) -> None:
+    here()
+    make(two, "CREATE TABLE other (id BIGINT PRIMARY KEY)")
+    with psycopg.connect(two.database("postgres").address) as source:
+        source.execute("CREATE TABLE other (id bigint PRIMARY KEY)")
+    with pytest.raises(RunError, match="lake has no table item yet"):
+        load(two, dry_run=True)
+    assert load(two).created_schema
+    assert digest(two, "lake") == digest(two, "postgres")
+
+
+# -- comparing ---------------------------------------------------------------------------------------------------------
+
+
+class Counting(DeltaStorageHandler):
+    """Files of a lake, as they are opened."""
+
+    opened: ClassVar[list[str]] = []
+
+    def open_input_file(self, path: str) -> pa.PythonFile:
+        self.opened.append(path)
+        return super().open_input_file(path)
+
+
+@pytest.mark.parametrize("rows", [MANY, 300])
+def test_no_file_of_an_unchanged_table_is_read_to_compare_it(
+    two: Config, here: Callable[..., None], monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    with psycopg.connect(two.database("postgres").address) as source:
+        source.execute("DELETE FROM item WHERE ctid NOT IN (SELECT ctid FROM item LIMIT %s)", (rows,))
+    here()
+    sync(two, "postgres", "lake", ["item"])
+    counted = property(lambda self: PyFileSystem(Counting(self._root.as_uri())))
+    monkeypatch.setattr(DirectoryFiles, "readable", counted)
+    monkeypatch.setattr(Counting, "opened", [])
+    for pair in (("postgres", "lake"), ("lake", "postgres")):
+        assert diff(two, *pair, ["item"], workers=WORKERS).equal
+        assert diff(two, *pair, ["item"]).equal
+    assert sync(two, "postgres", "lake", ["item"]).tables[0].unchanged == rows
+    assert not Counting.opened
+    with psycopg.connect(two.database("postgres").address) as source:
+        source.execute("UPDATE item SET label = 'changed' WHERE id = 0")
+    for workers in (WORKERS, None):
+        assert diff(two, "postgres", "lake", ["item"], workers=workers).tables[0].changed == 1
+    assert Counting.opened

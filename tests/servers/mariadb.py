@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,8 @@ def shared(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def running(_: Path) -> Iterator[str]:
-    """A server for as long as the block lasts; its URL.
+def running(_: Path, settings: Sequence[str] = ()) -> Iterator[str]:
+    """A server for as long as the block lasts, with other settings, too; its URL.
 
     Raises:
         RuntimeError: it is not installed, or does not start.
@@ -69,7 +69,7 @@ def running(_: Path) -> Iterator[str]:
             command = [programs[0], "--no-defaults", f"--datadir={place / 'data'}", *made]
             subprocess.run(command, check=True, stdout=log, stderr=log, timeout=120, **options)
             places = [f"--datadir={place / 'data'}", f"--socket={place / 'socket'}", f"--port={port}"]
-            command = [programs[1], *_SETTINGS, *places, f"--pid-file={place / 'pid'}", f"--tmpdir={place}"]
+            command = [programs[1], *_SETTINGS, *settings, *places, f"--pid-file={place / 'pid'}", f"--tmpdir={place}"]
             process = subprocess.Popen(command, stdout=log, stderr=log, **options)
         try:
             _wait(port, place / "log")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 import pyarrow as pa
 
 from toolkit.compute.scratch import scratch_directory
-from toolkit.compute.segments import SEGMENT_ROWS, SegmentedDigests, SegmentTotals, SpooledDigests, segment_count
+from toolkit.compute.segments import (
+    SEGMENT_ROWS,
+    KeptTotals,
+    SegmentedDigests,
+    SegmentTotals,
+    SpooledDigests,
+    segment_count,
+)
 from toolkit.core.changes import Changes
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, row_bytes, sum_digests
 from toolkit.core.streams import ended
@@ -55,13 +62,57 @@ def compare(
     far = [side for side in (source, target) if isinstance(side, SegmentedDigests)]
     segments = segment_count(max(side.count() for side in far), segment_rows) if far else 1
     if segments == 1:
-        return compare_rows(spec, source.row_digests(), target.row_digests(), memory, removed=removed)
+        return _compare_few(spec, source, target, memory, removed=removed)
     with scratch_directory() as directory:
         (ours, our_rows), (theirs, their_rows) = both(
             lambda: _segmented(spec, source, segments, directory / "source"),
             lambda: _segmented(spec, target, segments, directory / "target"),
         )
         return compare_totals(spec, (ours, our_rows), (theirs, their_rows), memory, removed=removed)
+
+
+def _compare_few(spec: TableSpec, source: Digested, target: Digested, memory: str, *, removed: bool) -> Changes:
+    """Compare by row; a side whose digest is kept is not read if the other, which is read once, has the same."""
+    sides = [source, target]
+    for mine in (1, 0):
+        kept = _kept(sides[mine])
+        if kept is None or kept.rows > SEGMENT_ROWS * _FEW_ROWS:
+            continue
+        found = _kept(sides[1 - mine])
+        if found is None:
+            found, sides[1 - mine] = _taken_digest(spec, sides[1 - mine], kept.rows)
+        if found == kept:
+            nothing = digest_schema(spec).empty_table()
+            gone = nothing.select(list(spec.key)) if removed else None
+            return Changes(nothing, nothing, kept.rows, 0, gone, kept, kept)
+        break
+    return compare_rows(spec, sides[0].row_digests(), sides[1].row_digests(), memory, removed=removed)
+
+
+def _kept(side: Digested) -> TableDigest | None:
+    return side.kept_digest() if isinstance(side, KeptTotals) else None
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A side of which some digests were read already."""
+
+    batches: Iterable[pa.RecordBatch]
+
+    def row_digests(self) -> Iterable[pa.RecordBatch]:
+        """All of them, once."""
+        return self.batches
+
+
+def _taken_digest(spec: TableSpec, side: Digested, most: int) -> tuple[TableDigest | None, Digested]:
+    """The digest of a side, None if it has more rows than that; and the same side, to be read from its start."""
+    batches = iter(side.row_digests())
+    taken, summed = [], _Summed(spec, batches)
+    for batch in summed:
+        taken.append(batch)
+        if summed.digest.rows > most:
+            return None, _Begun(chain(taken, batches))
+    return summed.digest, _Begun(taken)
 
 
 Rows = Callable[[Sequence[int]], Iterable[pa.RecordBatch]]

@@ -39,6 +39,17 @@ class SegmentedDigests(Protocol):
         """Key columns and digest of the rows in these segments of so many."""
 
 
+@runtime_checkable
+class KeptTotals(Protocol):
+    """A side beside whose rows their totals are kept: none of it is read to see that it is the same as another."""
+
+    def kept_totals(self, count: int) -> SegmentTotals | None:
+        """Those of so many segments of the rows as they are now; None if they are not known."""
+
+    def kept_digest(self) -> TableDigest | None:
+        """The digest of the rows as they are now; None if it is not known."""
+
+
 def segment_count(rows: int, segment_rows: int = SEGMENT_ROWS) -> int:
     """How many segments, a power of two, such a table is cut into; 1 if it is not worth while."""
     wanted = rows // segment_rows
@@ -61,6 +72,13 @@ class SegmentTotals:
     def empty(cls, count: int) -> Self:
         """No rows in so many segments."""
         return cls(np.zeros(count, np.int64), np.zeros(count, np.uint64))
+
+    @classmethod
+    def of_one(cls, digest: TableDigest, count: int) -> Self:
+        """All rows in the first of so many segments, where no more is asked than whether tables are equal."""
+        found = cls.empty(count)
+        found.rows[0], found.totals[0] = digest.rows, digest.total
+        return found
 
     def add(self, segments: np.ndarray, digests: pa.Array) -> None:
         """Count the rows with these digests into their segments."""

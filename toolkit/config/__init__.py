@@ -186,14 +186,16 @@ def load_config(
         application = environ.get("TOOLKIT_CONFIG") or text(table, "config", source, "")
     own = application_databases(application, root) if application else ()
     metadata = metadata or environ.get("TOOLKIT_METADATA") or text(table, "metadata", source, "")
+    stores = _stores(table, root, source, environ)
+    databases = _databases(table, root, source, environ, own)
     config = Config(
         root=root,
-        databases=_databases(table, root, source, environ, own),
+        databases={name: _with_access(each, stores, source) for name, each in databases.items()},
         metadata=metadata,
         migrations=root / text(table, "migrations", source, _migrations_directory(root)),
         version_table=text(table, "version_table", source, "") or None,
         fixtures=root / text(table, "fixtures", source, "fixtures"),
-        stores=_stores(table, root, source, environ),
+        stores=stores,
         convert=texts(table, "convert", source),
         load=parse_load(table.get("load", {}), source),
     )
@@ -240,6 +242,15 @@ def _stores(table: Mapping[str, object], root: Path, source: str, environ: Mappi
         if name in found:
             found[name] = with_key(found[name], key)
     return found
+
+
+def _with_access(database: Database, stores: Mapping[str, Store], source: str) -> Database:
+    """A database that lies in an object store, with the settings of the one that it names."""
+    if database.store is None:
+        return database
+    if database.store not in stores:
+        raise UnknownNameError("store", database.store, stores, f"{source} databases.{database.name}.store")
+    return replace(database, access=stores[database.store].access(database.name))
 
 
 def _of_application(

@@ -45,11 +45,12 @@ def parse_databases(
         if not isinstance(value, str | dict):
             raise ill_typed(source, f"databases.{name}", "URL or a table", value)
         entry = {"url": value} if isinstance(value, str) else dict(value)
+        store = typed(str, entry.pop("store", ""), source, f"databases.{name}.store") or None
         hindrance = found[name].hindrance if name in found and "url" not in entry else None
         url = entry.pop("url", found[name].address if name in found else None)
         if not isinstance(url, str):
             raise ConfigurationError(f"{source}: databases.{name} has no url.", f'Write {name} = "sqlite:///file".')
-        found[name] = Database(name, url, root, *_settings(name, entry, source), hindrance)
+        found[name] = Database(name, url, root, *_settings(name, entry, source), store, hindrance=hindrance)
     return found
 
 
@@ -60,7 +61,7 @@ def _settings(
     types = get_type_hints(EngineSettings) | own
     for key, value in entry.items():
         if key not in types:
-            raise UnknownNameError("setting", key, ("url", *types), f"{source} databases.{name}")
+            raise UnknownNameError("setting", key, ("url", "store", *types), f"{source} databases.{name}")
         entry[key] = typed(types[key], value, source, f"databases.{name}.{key}")
     lock_seconds, identity = entry.pop("lock_seconds", LOCK_SECONDS), entry.pop("identity", None)
     external_access = entry.pop("external_access", False)

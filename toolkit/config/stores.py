@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from toolkit.config.settings import ill_typed, typed
+from toolkit.engines.contract import StoreAccess
 from toolkit.errors import ConfigurationError, StoreError, UnknownNameError
 from toolkit.shown_text import address_without_secrets
 
@@ -190,6 +191,18 @@ class Store:
             if name in self.options or name not in found:
                 found[name] = timedelta(seconds=float(self.options.get(name, usual)))
         return found | {name: self.options[name] for name in ("allow_http", "proxy_url") if name in self.options}
+
+    def access(self, database: str) -> StoreAccess:
+        """How a database that lies in such a store is to speak to it.
+
+        Raises:
+            ConfigurationError: it is of a kind that no database lies in.
+        """
+        if self.kind != "s3":
+            raise ConfigurationError(
+                f"databases.{database}.store is {self.name!r}, which is no store of S3.", "Name one that is."
+            )
+        return StoreAccess(self.settings, self.client_options, self.retries)
 
     @property
     def retries(self) -> int:

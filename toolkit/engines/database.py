@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolkit.engines.contract import EngineSettings
+from toolkit.engines.contract import EngineSettings, StoreAccess
 from toolkit.engines.registry import engine_of, schemes
 from toolkit.engines.urls import parsed_url
 from toolkit.errors import EngineOptionError, UnknownNameError
@@ -39,6 +39,10 @@ class Database:
     """Whether what is in a file, such as its views, may read other files and load extensions."""
     tables_from: str | None = None
     """What makes its tables where it has none: `models` or `migrations`; None: the migrations, if there are any."""
+    store: str | None = None
+    """The configured store whose settings hold for it, if it is in an object store."""
+    access: StoreAccess | None = field(default=None, repr=False, compare=False)
+    """These settings."""
     hindrance: EngineOptionError | None = field(default=None, repr=False, compare=False)
     """Why by this address others rows may be reached than by the application whose it is."""
 

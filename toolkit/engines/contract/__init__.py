@@ -9,11 +9,21 @@ declared here, never for its name. `tests/contracts` is what it has to pass, `te
 
 from toolkit.engines.contract.as_sent import TakesAsSent
 from toolkit.engines.contract.capabilities import Capabilities
-from toolkit.engines.contract.configured import Configured, EngineSettings
+from toolkit.engines.contract.configured import Configured, EngineSettings, StoreAccess
 from toolkit.engines.contract.connection import Connection, Table
 from toolkit.engines.contract.engine import Engine, Templates
 from toolkit.engines.contract.features import SchemaFeatures
-from toolkit.engines.contract.loads import CommitsParts, FillsParts, Loaded, LoadsInParts, Run, RunAbout, WrittenPart
+from toolkit.engines.contract.loads import (
+    CommitsParts,
+    FilesRun,
+    FillsParts,
+    Loaded,
+    LoadsInParts,
+    Rewriting,
+    Run,
+    RunAbout,
+    WrittenPart,
+)
 from toolkit.engines.contract.lossy_cast import LossyCast
 from toolkit.engines.contract.parts import PART_BYTES, Part, ReadsInParts, SharesSnapshot
 from toolkit.engines.contract.rewriting import RewritesFiles
@@ -27,6 +37,7 @@ __all__ = [
     "Connection",
     "Engine",
     "EngineSettings",
+    "FilesRun",
     "FillsParts",
     "Loaded",
     "LoadsInParts",
@@ -34,11 +45,13 @@ __all__ = [
     "Part",
     "ReadsInParts",
     "RewritesFiles",
+    "Rewriting",
     "Run",
     "RunAbout",
     "SchemaFeatures",
     "Script",
     "SharesSnapshot",
+    "StoreAccess",
     "Table",
     "TableScript",
     "TakesAsSent",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -22,6 +23,15 @@ class EngineSettings:
     pool_pre_ping: bool = True
     pool_use_lifo: bool = True
     echo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAccess:
+    """How an object store is spoken to, as obstore calls the settings; secrets are among them, and not shown."""
+
+    settings: Mapping[str, str | bool] = field(repr=False)
+    client: Mapping[str, Any] = field(repr=False)
+    retries: int
 
 
 class Configured(Protocol):
@@ -54,6 +64,10 @@ class Configured(Protocol):
     @property
     def external_access(self) -> bool:
         """Whether what is in a file may read other files."""
+
+    @property
+    def access(self) -> StoreAccess | None:
+        """How the object store is spoken to that it is in, if that is configured."""
 
     @property
     def url(self) -> URL:

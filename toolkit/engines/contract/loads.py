@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from toolkit.engines.contract.connection import Connection, Table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from toolkit.compute.segments import SegmentTotals
     from toolkit.core.digest import TableDigest
     from toolkit.core.tables import TableSpec
@@ -126,6 +128,52 @@ class WrittenPart:
     """Descriptions of the files, in the engine's own terms."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """Files of a table that are to be written anew with rows that have these keys; without files, rows to insert."""
+
+    part: int
+    keys: pa.Table
+    files: Sequence[Any] = ()
+
+
+class FilesRun(Protocol):
+    """An empty table that is filled by others, each of whom writes files, until one commit names them all.
+
+    Beside the table lies a ledger: what it was begun with, and what was written of each part. All of it is asked of
+    the connection that has the right to write; whoever fills a part only adds to it.
+    """
+
+    @property
+    def about(self) -> RunAbout:
+        """What it was begun with."""
+
+    def begin(self, parts: Sequence[Part]) -> None:
+        """Begin the ledger."""
+
+    def parts(self) -> Sequence[Part]:
+        """All parts, as they were cut when it was begun."""
+
+    def loaded(self) -> Mapping[int, WrittenPart]:
+        """Those that were written, by number, as their writers told of them."""
+
+    def end_others(self) -> None:
+        """Let nobody else commit what was written for this run.
+
+        Raises:
+            RunError: somebody has committed to the table since it was begun.
+        """
+
+    def undo(self, part: int) -> None:
+        """Remove a part's files."""
+
+    def remove(self) -> None:
+        """Remove all files that no commit can have named, and the ledger."""
+
+    def end(self) -> None:
+        """Remove the ledger of a run that is committed, and files that were written twice."""
+
+
 @runtime_checkable
 class CommitsParts(Connection, Protocol):
     """A connection that writes, to a database where a table is files, and a commit names those that belong to it.
@@ -134,25 +182,58 @@ class CommitsParts(Connection, Protocol):
     """
 
     def require_parts(self, spec: TableSpec) -> None:
-        """See that this connection may commit, to a table that is there and empty.
+        """See that this connection may commit.
 
         Raises:
             ToolkitError: it may not.
         """
 
-    def write_part(self, spec: TableSpec, part: int, source: Table) -> WrittenPart:
-        """Write the rows of a part into new files, and read them back: in a process that commits nothing.
+    def new_run(self, spec: TableSpec, about: RunAbout) -> FilesRun:
+        """A run for an empty table that is yet to be begun."""
+
+    def runs(self, spec: TableSpec) -> Sequence[FilesRun]:
+        """Those that others began for a table and did not end."""
+
+    def write_part(self, spec: TableSpec, run: str, part: int, source: Table) -> WrittenPart:
+        """Write the rows of a part into new files, read them back, and say so in the run's ledger.
 
         Raises:
             VerificationError: what is read back is not what the source has; the files are removed.
         """
 
-    def take_part(self, spec: TableSpec, part: WrittenPart) -> None:
-        """Be answerable for files that another process has written: they are removed if no commit names them."""
+    def read_part(self, spec: TableSpec, part: WrittenPart) -> WrittenPart:
+        """Read back what was written of a part, maybe long ago.
+
+        Raises:
+            ToolkitError: it is not there as it was written.
+        """
 
     def fill(self, spec: TableSpec, parts: Sequence[WrittenPart]) -> None:
-        """Let the files of these parts, all of which were taken, be the table's rows; `commit` makes it last.
+        """Let the files of these parts be the rows of an empty table; `commit` makes it last.
 
         Raises:
             UnnamedRowError: a row breaks a constraint, or two have one key; `why_refused` finds it.
+        """
+
+    def rewritings(self, spec: TableSpec, keys: pa.Table, size: int, workers: int) -> Sequence[Rewriting]:
+        """What has to be written so that the table has rows with these keys, for so many; of `size` bytes at most."""
+
+    def rewrite(self, spec: TableSpec, given: Rewriting, source: Table) -> WrittenPart:
+        """Write these files anew, with the source's rows: in a process that commits nothing.
+
+        The totals of what is written are less those of what was there.
+        """
+
+    def take_part(self, spec: TableSpec, part: WrittenPart) -> None:
+        """Be answerable for files that another process has written: they are removed if no commit names them."""
+
+    def merge(
+        self, spec: TableSpec, before: SegmentTotals, given: Sequence[Rewriting], parts: Sequence[WrittenPart]
+    ) -> TableDigest:
+        """Let these be in place of the files that were written anew; `commit` makes it last. The digest of all rows.
+
+        `before` are the totals of the rows as they were.
+
+        Raises:
+            UniqueConflictError: two rows have one unique value.
         """

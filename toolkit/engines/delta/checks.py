@@ -46,7 +46,19 @@ def require_kept(
             raise UnnamedRowError(table.connection.name, reason)
 
 
-def _require_unique(table: DuckDBRepository, lake: LakeTable, key: tuple[str, ...], *, staged: bool) -> None:
+def require_unique(table: DuckDBRepository, lake: LakeTable, keys: Sequence[tuple[str, ...]]) -> None:
+    """Check that of all rows no two have one unique value.
+
+    Raises:
+        UniqueConflictError: two have.
+    """
+    for key in keys:
+        _require_unique(table, lake, key, staged=False, names=True)
+
+
+def _require_unique(
+    table: DuckDBRepository, lake: LakeTable, key: tuple[str, ...], *, staged: bool, names: bool = False
+) -> None:
     raw = table.connection.raw
     view = quoted(table.table.name)
     cells = [quoted(each) for each in key]
@@ -63,7 +75,7 @@ def _require_unique(table: DuckDBRepository, lake: LakeTable, key: tuple[str, ..
     if not found:
         return
     shown = ", ".join(map(str, found[0]))
-    if not staged:
+    if not staged and not names:
         raise UnnamedRowError(table.connection.name, f'Duplicate key "{shown}" violates a unique constraint')
     match = " AND ".join(f"{each} = ?" for each in cells)
     own = [quoted(each) for each in table.spec.shown_key]

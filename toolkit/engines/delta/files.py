@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -186,6 +186,21 @@ def statistics(file: DataFile) -> str:
     )
 
 
+def noted(file: DataFile) -> Mapping[str, Any]:
+    """What is known of a file, as JSON holds it."""
+    return {"path": file.path, "size": file.size, "statistics": statistics(file)}
+
+
+def of_note(note: Mapping[str, Any], schema: pa.Schema) -> DataFile:
+    """A file as `noted` told of it."""
+    told = json.loads(note["statistics"])
+    lowest, highest = (
+        {name: _untold(value, schema.field(name).type) for name, value in told[side].items()}
+        for side in ("minValues", "maxValues")
+    )
+    return DataFile(str(note["path"]), int(note["size"]), int(told["numRecords"]), lowest, highest, told["nullCount"])
+
+
 def now() -> int:
     """Milliseconds, as the log has times."""
     return int(time.time() * 1000)
@@ -196,6 +211,12 @@ def _told(value: Any) -> Any:
         text = value.isoformat(timespec="microseconds")
         return text.replace("+00:00", "Z")
     return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _untold(value: Any, type_: pa.DataType) -> Any:
+    if pa.types.is_timestamp(type_):
+        return datetime.fromisoformat(value)
+    return date.fromisoformat(value) if pa.types.is_date32(type_) else value
 
 
 def _is_simple(type_: pa.DataType) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from toolkit.compute.scratch import scratch_directory
 from toolkit.engines.delta.files import DataFile, now, statistics
 from toolkit.engines.delta.place import Place, storage
 from toolkit.errors import ContentionError, DatabaseUnavailableError
@@ -54,6 +55,8 @@ class Commit:
     """All files of the table behind it."""
     receipt: Mapping[str, Any]
     properties: Mapping[str, str] = field(default_factory=dict)
+    fence: str | None = None
+    """For whom it is, if it only keeps others from committing what they had begun."""
 
 
 def read(place: Place, name: str) -> Snapshot | None:
@@ -132,28 +135,58 @@ def _file(action: Mapping[str, Any]) -> DataFile:
 
 
 def create(place: Place, name: str, commit: Commit) -> None:
-    """Make a table without rows: what makes one with rows takes no properties but Delta's own.
+    """Make a table with its rows, by one commit.
+
+    What of the library makes a table with rows takes no properties but Delta's own: so it makes one aside, by two
+    commits, and these are written as one.
 
     Raises:
         ContentionError: somebody else has made it.
+        DatabaseUnavailableError: the store does not answer; whether it was made is to be asked of the log.
     """
-    from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError
-
+    mark = uuid.uuid4().hex
+    content = _first_commit(place, name, commit, mark)
     try:
-        DeltaTable.create(
-            place.table(name),
-            commit.schema,
-            mode="error",
-            name=name,
-            configuration=dict(commit.properties),
-            raise_if_key_not_exists=False,
-            **storage(place),
-        )
-    except (DeltaError, OSError) as error:
-        if "already exists" in str(error) or "conflict" in str(error).lower():
+        place.files(name).make(f"_delta_log/{0:020}.json", pa.py_buffer(content))
+    except OSError as error:
+        # An answer may have got lost, and a second attempt is refused then by its own first.
+        if _is_there(place, name, 0, mark):
+            return
+        if isinstance(error, FileExistsError):
             raise _second(place, name) from error
         raise place.unreachable(error) from error
+
+
+def _first_commit(place: Place, name: str, commit: Commit, mark: str) -> bytes:
+    from deltalake import DeltaTable, Schema
+    from deltalake.exceptions import DeltaError
+
+    with scratch_directory() as directory:
+        try:
+            table = DeltaTable.create(
+                str(directory / "table"),
+                commit.schema,
+                mode="error",
+                name=name,
+                configuration=dict(commit.properties),
+                raise_if_key_not_exists=False,
+            )
+            table.create_write_transaction(
+                [*map(_added, commit.added)],
+                "append",
+                Schema.from_arrow(commit.schema),
+                commit_properties=_properties(commit, 1, mark),
+            )
+        except (DeltaError, OSError) as error:
+            raise place.unreachable(error) from error
+        made, filled = ((directory / "table" / "_delta_log" / f"{n:020}.json").read_bytes() for n in (0, 1))
+    # The first says how it was made, the second what is in it.
+    told = [line for line in made.splitlines() if _is_no_info(line)]
+    return b"\n".join([*sorted(filled.splitlines(), key=_is_no_info), *told]) + b"\n"
+
+
+def _is_no_info(line: bytes) -> bool:
+    return "commitInfo" not in json.loads(line)
 
 
 def append(place: Place, name: str, base: Snapshot, commit: Commit) -> None:
@@ -197,13 +230,15 @@ def _is_there(place: Place, name: str, version: int, mark: str) -> bool:
         DatabaseUnavailableError: that cannot be told.
     """
     from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError
+    from deltalake.exceptions import DeltaError, TableNotFoundError
 
     try:
         table = DeltaTable(place.table(name), **storage(place))
         if table.version() < version:
             return False
         found = next((each for each in table.history() if each.get("version") == version), {})
+    except TableNotFoundError:
+        return False
     except (DeltaError, OSError) as error:
         raise DatabaseUnavailableError(
             place.database,
@@ -213,11 +248,35 @@ def _is_there(place: Place, name: str, version: int, mark: str) -> bool:
     return bool(json.loads(found.get(APPLICATION) or "{}").get("mark") == mark)
 
 
+def is_fenced_alone(place: Place, name: str, base: Snapshot, version: int, fence: str) -> bool:
+    """Whether behind a version and up to that of `base`, nobody has committed anything but such fences.
+
+    Removing old files is a commit, too, and changes no row.
+
+    Raises:
+        DatabaseUnavailableError: it cannot be read.
+    """
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        history = DeltaTable(place.table(name), version=base.version, **storage(place)).history()
+    except (DeltaError, OSError) as error:
+        raise place.unreachable(error) from error
+    since = [each for each in history if each["version"] > version]
+    told = (json.loads(each.get(APPLICATION) or "{}").get("fence") for each in since)
+    harmless = [
+        own == fence or str(each.get("operation")).startswith("VACUUM") for each, own in zip(since, told, strict=True)
+    ]
+    return len(since) == base.version - version and all(harmless)
+
+
 def _properties(commit: Commit, number: int, mark: str) -> Any:
     from deltalake.transaction import CommitProperties, Transaction
 
+    told = {**commit.receipt, "files": _named(commit.files), "mark": mark, "fence": commit.fence}
     return CommitProperties(
-        custom_metadata={APPLICATION: json.dumps({**commit.receipt, "files": _named(commit.files), "mark": mark})},
+        custom_metadata={APPLICATION: json.dumps(told)},
         # Another commit in between is no matter to resolve: what was verified is this one on top of that version.
         max_commit_retries=0,
         app_transactions=[Transaction(APPLICATION, number, now())],

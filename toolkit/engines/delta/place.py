@@ -1,29 +1,31 @@
 """Where a lake is: its address, how its files are reached, and which tables it has.
 
-Settings of S3 are those of the usual `AWS_…` variables, as of the object stores of archives; an address holds none.
+Settings of S3 are those of a configured store, or the usual `AWS_…` variables; an address holds none.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from toolkit.core.parallel import in_order
 from toolkit.engines.delta.storage import DirectoryFiles, Files, StoredFiles
 from toolkit.errors import ConfigurationError, DatabaseUnavailableError, MissingDriverError
 from toolkit.shown_text import HIDDEN, address_without_secrets, is_secret
 
 if TYPE_CHECKING:
-    from toolkit.engines.contract import Configured
+    from toolkit.engines.contract import Configured, StoreAccess
 
 _ADDRESS = re.compile(r"delta\+(?P<kind>file|s3):(?://(?P<host>[^/?@]*)(?=[/?]|$))?(?P<path>[^?]*)(?:\?(?P<query>.*))?")
 _SAFE = re.compile(r"[^A-Za-z0-9_.-]|^[_.]")
 _ENCODED = re.compile("~([0-9a-f]{2})")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_AT_ONCE = 16
 _VERSION = re.compile(r"\d{1,18}")
 
 
@@ -37,7 +39,9 @@ class Place:
     """A directory's path from the root on, or `s3://bucket/prefix`; no slash at the end."""
     moment: int | datetime | None = None
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What the libraries are told of the store; secrets are among it."""
+    """What deltalake is told of the store; secrets are among it."""
+    access: StoreAccess | None = field(default=None, repr=False)
+    """What obstore is told of it, if it is not to go by the variables alone."""
 
     @property
     def is_directory(self) -> bool:
@@ -51,10 +55,10 @@ class Place:
     def files(self, name: str | None = None) -> Files:
         """The files of a table, by their paths in its log; or of the lake."""
         root = self.root if name is None else self.table(name)
-        return DirectoryFiles(root) if self.is_directory else StoredFiles(root, self.options)
+        return DirectoryFiles(root) if self.is_directory else StoredFiles(root, self.options, self.access)
 
     def table_names(self) -> list[str]:
-        """The names of the tables that are there.
+        """The names of the tables that are there, among which may be folders that hold none.
 
         Raises:
             DatabaseUnavailableError: the place cannot be read.
@@ -65,6 +69,17 @@ class Place:
             raise self.unreachable(error) from error
         return [_decoded(each) for each in found if not each.startswith(("_", "."))]
 
+    def are_tables(self, names: Sequence[str]) -> list[bool]:
+        """Which of these have a log.
+
+        Raises:
+            DatabaseUnavailableError: the place cannot be read.
+        """
+        try:
+            return list(in_order(lambda name: self.files(name).has("_delta_log"), names, _AT_ONCE))
+        except OSError as error:
+            raise self.unreachable(error) from error
+
     def unreachable(self, error: BaseException) -> DatabaseUnavailableError:
         """The error to raise in place of a library's."""
         reason = address_without_secrets(" ".join(_COLOURS.sub("", str(error)).split()))
@@ -73,7 +88,7 @@ class Place:
         return DatabaseUnavailableError(
             self.database,
             f"{self.root} cannot be read or written: {reason[:300]}",
-            "Check that it is there, the AWS_… variables, and the rights of who runs this.",
+            "Check that it is there, its store's settings or the AWS_… variables, and the rights of who runs this.",
         )
 
     def require_atomic_create(self) -> None:
@@ -119,7 +134,8 @@ def place_of(database: Configured) -> Place:
         raise ConfigurationError(
             f"The address of database {database.name!r} names no bucket.", "Write it like delta+s3://bucket/prefix."
         )
-    return Place(database.name, f"s3://{found['host']}{path}", moment, _settings())
+    options = _settings(database.access)
+    return Place(database.name, f"s3://{found['host']}{path}", moment, options, database.access)
 
 
 def at_moment(address: str, moment: str) -> str:
@@ -143,12 +159,24 @@ def _moment(name: str, parameters: Mapping[str, str]) -> int | datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _settings() -> Mapping[str, str]:
-    """The variables of S3, also under the name that this library knows the endpoint by."""
+def _settings(access: StoreAccess | None) -> Mapping[str, str]:
+    """The variables of S3, and before these a store's settings, as deltalake calls them."""
     found = {name: value for name, value in os.environ.items() if name.startswith("AWS_") and value}
     if "AWS_ENDPOINT" in found:
         found.setdefault("AWS_ENDPOINT_URL", found["AWS_ENDPOINT"])
-    return found
+    if access is None:
+        return found
+    own = {f"AWS_{name.upper()}": _shown(value) for name, value in access.settings.items()}
+    if "AWS_ENDPOINT" in own:
+        own["AWS_ENDPOINT_URL"] = own["AWS_ENDPOINT"]
+    client = {name: _shown(value) for name, value in access.client.items()}
+    return found | own | client | {"max_retries": str(access.retries)}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _encoded(name: str) -> str:

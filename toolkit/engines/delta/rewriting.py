@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from toolkit.compute.segments import SegmentTotals
 from toolkit.engines.delta.files import DataFile
 from toolkit.engines.delta.receipts import SEGMENTS, changed
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 STAGED = "toolkit_staged"
+NUMBER = "toolkit_number"
+"""What numbers staged keys, where they are to be told by their places."""
 _NEW = "toolkit_new"
 _ROWS = 8_192
 
@@ -26,11 +30,11 @@ def stage_rows(raw: DuckDBPyConnection, lake: LakeTable) -> None:
 
 
 def stage_keys(
-    raw: DuckDBPyConnection, lake: LakeTable, names: Sequence[str], values: Sequence[str], source: str
+    raw: DuckDBPyConnection, lake: LakeTable, names: Sequence[str], values: Sequence[str], source: str, *more: str
 ) -> None:
-    """Take keys, by the expressions of their values, as they are stored."""
-    typed = ", ".join(f"{value} AS {quoted(name)}" for name, value in zip(names, values, strict=True))
-    stored = ", ".join(f"{lake.forms[name].stored(quoted(name))} AS {quoted(name)}" for name in names)
+    """Take keys, by the expressions of their values, as they are stored; and `more` of their source's columns."""
+    typed = ", ".join([*(f"{value} AS {quoted(name)}" for name, value in zip(names, values, strict=True)), *more])
+    stored = ", ".join([*(f"{lake.forms[name].stored(quoted(name))} AS {quoted(name)}" for name in names), *more])
     raw.execute(
         f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT DISTINCT {stored} FROM (SELECT {typed} FROM {source})"
     )
@@ -48,12 +52,19 @@ class Rewriting:
 
     def hit(self) -> list[DataFile]:
         """The files that hold a staged key; of each file that may, its keys are read."""
-        if not self._key:
-            return []
+        return [each for each in self.candidates() if self._hits(each)] if self._key else []
+
+    def candidates(self) -> list[DataFile]:
+        """The files that may hold a staged key, by what is known of them."""
         first = self._key[0]
         ((lowest, highest),) = self._asked(f"SELECT min({quoted(first)}), max({quoted(first)}) FROM {STAGED}")
-        candidates = [each for each in self._lake.files if each.may_hold(first, lowest, highest)]
-        return [each for each in candidates if self._hits(each)]
+        return [each for each in self._lake.files if each.may_hold(first, lowest, highest)]
+
+    def numbers(self, file: DataFile) -> np.ndarray:
+        """Which of the staged keys, by their numbers, a file holds."""
+        part = self._lake.stored_view(self._raw, [file], PART)
+        found = self._raw.sql(f"SELECT s.{NUMBER} FROM {STAGED} AS s SEMI JOIN {part} AS f ON {self._match}")
+        return np.sort(found.to_arrow_table().column(0).to_numpy())
 
     def _hits(self, file: DataFile) -> bool:
         part = self._lake.stored_view(self._raw, [file], PART)

@@ -4,15 +4,17 @@ A lake has no SQL of its own: the calculator reads its files. Each connection is
 that has the definitions of all tables of the lake, without rows; a view of the same name, which comes before the table,
 has the rows, from the files. Rows that are written go through the table, which has the constraints, into new files;
 tables that statements have made there are made in the lake by the commit.
+
+The log of a table is read when the table is first used: until then, an empty table of its name stands for it.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,11 @@ import duckdb
 import sqlalchemy as sa
 
 from toolkit.compute.scratch import scratch_directory
+from toolkit.core.parallel import in_order
 from toolkit.engines.delta import log, receipts
+from toolkit.engines.delta.definitions import definition_of, properties
 from toolkit.engines.delta.place import place_of
-from toolkit.engines.delta.tables import LakeTable, definition_of, quoted
+from toolkit.engines.delta.tables import LakeTable, quoted
 from toolkit.engines.portable.literals import quoted_text as literal
 from toolkit.errors import ConfigurationError, ContentionError, StatementError, ToolkitError
 
@@ -44,17 +48,12 @@ SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns()
 WHERE database_name = current_database() AND NOT internal ORDER BY table_name, column_index
 """
 _TABLES = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND NOT temporary"
+_STAND_IN = "CREATE TABLE {}(toolkit_unread BOOLEAN)"
+_AT_ONCE = 8
+# Of statements that look into the catalogue, those that ask for names alone.
+_NAMES = re.compile(r"\s*SELECT\s+(table|view|sequence|schema)_name\s+FROM\s+duckdb_\w+\(\)", re.IGNORECASE)
+_CATALOGUE = re.compile(r"duckdb_\w+\(|information_schema|pg_catalog|sqlite_master|\bshow\b|\bpragma\b|\bdescribe\b")
 _SHARED = ("CREATE TYPE", "CREATE SEQUENCE", "CREATE SCHEMA")
-_SQL = "SELECT sql FROM duckdb_{}() WHERE database_name = current_database()"
-_TYPES = """
-SELECT type_name FROM duckdb_types() WHERE database_name = current_database() AND NOT internal AND labels IS NOT NULL
-"""
-# A row's parent is not where the row passes the other constraints; it is looked for in the files, before the commit.
-_FOREIGN_KEY = re.compile(r", FOREIGN KEY \((?:[^()]|\([^)]*\))*\) REFERENCES [^(]*\([^)]*\)")
-_KEYS = """
-SELECT constraint_column_names FROM duckdb_constraints()
-WHERE database_name = current_database() AND table_name = ? AND constraint_type = ? ORDER BY constraint_index
-"""
 
 
 class LakeSession:
@@ -69,13 +68,17 @@ class LakeSession:
         self._kept: dict[str, int] = {}
         self._numbers = count()
         self._is_forgotten = False
+        self._unread: dict[str, None] = {}
+        """The tables that nobody has used yet."""
+        self._begun: dict[str, log.Snapshot | None] = {}
+        """Those that were first used in this transaction: what it defines ends with it, unless it is committed."""
+        self._known: dict[str, log.Snapshot | None] = {}
+        self._logged: set[str] = set()
+        """Those that are known to be tables, and no other folders."""
         self._stack = ExitStack()
         try:
             self._settle(str(self._stack.enter_context(scratch_directory())))
-            for name in self.place.table_names():
-                snapshot = log.read(self.place, name)
-                if snapshot is not None:
-                    self._define(name, snapshot)
+            self._stand_in()
         except BaseException:
             self._stack.close()
             raise
@@ -91,6 +94,55 @@ class LakeSession:
     def database(self) -> str:
         """The database's name, for messages."""
         return self.place.database
+
+    def _stand_in(self) -> None:
+        """Let every table have its name."""
+        folded: set[str] = set()
+        for name in self.place.table_names():
+            if name.casefold() in folded:
+                self.hindrances[name] = "another has its name but for the case"
+            else:
+                folded.add(name.casefold())
+                self._unread[name] = None
+        statements = (_STAND_IN.format(quoted(name)) for name in self._unread)
+        self.raw.execute("; ".join(["BEGIN", *statements, "COMMIT"]))
+
+    # -- which tables there are ------------------------------------------------------------------------------------
+
+    def use(self, names: Iterable[str] | None = None) -> None:
+        """Read the logs of these tables, or of all, unless that is done."""
+        wanted = [name for name in (self._unread if names is None else dict.fromkeys(names)) if name in self._unread]
+        unknown = [name for name in wanted if name not in self._known]
+        for name, snapshot in zip(unknown, in_order(partial(log.read, self.place), unknown, _AT_ONCE), strict=True):
+            self._known[name] = snapshot
+        for name in wanted:
+            self.raw.execute(f"DROP TABLE {quoted(name)}")
+            del self._unread[name]
+            snapshot = self._begun[name] = self._known.pop(name)
+            if snapshot is not None:
+                self._define(name, snapshot)
+
+    def use_mentioned(self, statement: str, parameters: object) -> None:
+        """Read the logs of the tables that a statement may be about; of all, if it looks into the catalogue."""
+        if not self._unread:
+            return
+        if _NAMES.match(statement):
+            self._forget_others()
+            return
+        text = f"{statement} {parameters}".casefold()
+        if _CATALOGUE.search(text) and "_name = " not in text:
+            self.use()
+        else:
+            plain = text.replace('""', '"')
+            self.use([name for name in self._unread if name.casefold() in text or name.casefold() in plain])
+
+    def _forget_others(self) -> None:
+        """Let folders that hold no table have no name here, either."""
+        unsure = [name for name in self._unread if name not in self._logged]
+        found = self.place.are_tables(unsure)
+        self._logged |= {name for name, is_table in zip(unsure, found, strict=True) if is_table}
+        self._known |= {name: None for name in unsure if name not in self._logged}
+        self.use(name for name in unsure if name not in self._logged)
 
     def _define(self, name: str, snapshot: log.Snapshot) -> None:
         if snapshot.hindrance is not None:
@@ -135,6 +187,7 @@ class LakeSession:
         Raises:
             ConfigurationError: it cannot be used.
         """
+        self.use([name])
         if name in self.hindrances:
             raise ConfigurationError(
                 f"{self.database}: the table {name} cannot be used: {self.hindrances[name]}.", f"{REMEDY}."
@@ -168,6 +221,7 @@ class LakeSession:
                     raise self._halfway(error, done, [each.name for each in changed]) from error
                 raise
             done.append(table.name)
+        self._begun = {}
 
     def require_commit(self) -> None:
         """See that commits are possible.
@@ -192,7 +246,7 @@ class LakeSession:
         )
 
     def _changed(self) -> list[LakeTable]:
-        names = [str(name) for (name,) in self.raw.execute(_TABLES).fetchall()]
+        names = [str(name) for (name,) in self.raw.execute(_TABLES).fetchall() if name not in self._unread]
         if gone := sorted(self.tables.keys() - {*names}):
             raise StatementError(
                 self.database, f"the table {gone[0]} was dropped, which is not done in a lake", "Remove it by hand."
@@ -228,25 +282,37 @@ class LakeSession:
             [each for each in base.files if each.path not in after] if base else [],
             table.files,
             self._receipt(table),
-            {} if base else self._properties(table.name),
+            {} if base else properties(self.raw, table),
         )
         if base is None:
-            log.create(self.place, table.name, commit)
+            self._log(table, partial(log.create, self.place, table.name, commit))
             base = self._as_of(table, 0)
-        # A table that is made may stay without rows for a moment, or if this fails: the next run fills it.
-        if commit.added or commit.removed:
-            self._append(table, base, commit)
+        elif commit.added or commit.removed:
+            self._log(table, partial(log.append, self.place, table.name, base, commit))
             base = self._as_of(table, base.version + 1)
         table.base = base
         if table.name.startswith(OWN):
             self._kept[table.name] = self._content(table.name)
 
-    def _append(self, table: LakeTable, base: log.Snapshot, commit: log.Commit) -> None:
+    def fence(self, table: LakeTable, run: str) -> None:
+        """Commit no change to a table: whoever has read it before, and goes on, is refused from here on.
+
+        Raises:
+            ContentionError: somebody else has committed.
+        """
+        assert table.base is not None, "it is in the lake"
+        told = {key: value for key, value in table.base.receipt.items() if key not in ("files", "mark")}
+        log.append(
+            self.place, table.name, table.base, log.Commit(table.schema, [], [], table.base.files, told, fence=run)
+        )
+        table.base = self._as_of(table, table.base.version + 1)
+
+    def _log(self, table: LakeTable, write: Callable[[], None]) -> None:
         """Commit. Unless it is refused, its files stay: where a store falls silent, the commit may be there."""
         table.tidy(table.files)
         written, table.pending = table.pending, []
         try:
-            log.append(self.place, table.name, base, commit)
+            write()
         except ContentionError:
             table.pending = written
             raise
@@ -262,47 +328,20 @@ class LakeSession:
             return {}
         return receipts.written(table.storage, table.spec, table.totals)
 
-    def _properties(self, name: str) -> Mapping[str, str]:
-        """What of a definition Delta has no place for."""
-
-        def keys(kind: str) -> list[list[str]]:
-            return [list(columns) for (columns,) in self.raw.execute(_KEYS, [name, kind]).fetchall()]
-
-        return {
-            log.DEFINITION: json.dumps(list(self._definition(name))),
-            log.KEY: json.dumps(keys("PRIMARY KEY")),
-            log.UNIQUE: json.dumps(keys("UNIQUE")),
-        }
-
-    def _definition(self, name: str) -> Iterable[str]:
-        """The statements that define a table once more, with the types and sequences that it rests on."""
-        types = set(self.tables[name].types.values())
-        for schema_type, shown in self._named_types():
-            if any(actual.startswith(shown) for actual in types):
-                yield f"CREATE TYPE {schema_type} AS {shown}"
-        ((table,),) = self.raw.execute(f"{_SQL.format('tables')} AND table_name = ?", [name]).fetchall()
-        sequences = self.raw.execute("SELECT sequence_name, sql FROM duckdb_sequences()").fetchall()
-        yield from (str(sql) for sequence, sql in sequences if sequence in table)
-        yield _FOREIGN_KEY.sub("", str(table))
-        indexes = f"{_SQL.format('indexes')} AND table_name = ? AND is_unique ORDER BY index_name"
-        yield from (str(sql) for (sql,) in self.raw.execute(indexes, [name]).fetchall())
-
-    def _named_types(self) -> list[tuple[str, str]]:
-        names = self.raw.execute(_TYPES).fetchall()
-        found = [
-            (quoted(name), self.raw.execute(f"SELECT typeof(NULL::{quoted(name)})").fetchall()) for (name,) in names
-        ]
-        return [(name, str(rows[0][0])) for name, rows in found]
-
     def rollback(self) -> None:
         """Forget what was changed and remove what was written for it; the calculator has forgotten it already."""
         for name, table in list(self.tables.items()):
             table.tidy()
             table.totals = None
-            if table.base is None:
+            if table.base is None or name in self._begun:
                 del self.tables[name]
             elif table.is_changed:
                 table.files = list(table.base.files)
+        for name, snapshot in self._begun.items():
+            self.hindrances.pop(name, None)
+            self._kept.pop(name, None)
+            self._unread[name], self._known[name] = None, snapshot
+        self._begun = {}
         self._is_forgotten = True
 
     def begin(self) -> None:
@@ -323,10 +362,17 @@ class LakeSession:
 def watch(engine: sa.Engine, database: Configured) -> None:
     """Let every connection of an engine see the lake, and what it commits be committed there."""
     sa.event.listen(engine, "connect", lambda raw, record: _opened(database, raw, record))
+    sa.event.listen(engine, "before_cursor_execute", _mentioned)
     sa.event.listen(engine, "begin", lambda connection: session_of(connection).begin())
     sa.event.listen(engine, "commit", lambda connection: session_of(connection).commit())
     sa.event.listen(engine, "rollback", lambda connection: session_of(connection).rollback())
     sa.event.listen(engine, "close", lambda _, record: record.info[LakeSession].close())
+
+
+def _mentioned(
+    connection: sa.Connection, _cursor: object, statement: str, parameters: object, _context: object, _many: object
+) -> None:
+    session_of(connection).use_mentioned(statement, parameters)
 
 
 def _opened(database: Configured, raw: Any, record: Any) -> None:

@@ -17,6 +17,8 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from pyarrow import fs
 
+    from toolkit.engines.contract import StoreAccess
+
 # So many make one object at once: a store that lets in more than one would lose commits.
 _RACING = 8
 _ROUNDS = 3
@@ -46,6 +48,19 @@ class DirectoryFiles:
             stream.flush()
             os.fsync(stream.fileno())
 
+    def make(self, path: str, content: pa.Buffer) -> None:
+        """Make a file at once whole, of which there may be one.
+
+        Raises:
+            FileExistsError: there is.
+        """
+        aside = f"{path}.{secrets.token_hex(8)}.tmp"
+        self.put(aside, content)
+        try:
+            (self._root / path).hardlink_to(self._root / aside)
+        finally:
+            self.delete(aside)
+
     def get(self, path: str) -> pa.Buffer:
         """The content of a file.
 
@@ -63,6 +78,15 @@ class DirectoryFiles:
         """The folders in it."""
         return sorted(each.name for each in self._root.iterdir() if each.is_dir()) if self._root.is_dir() else []
 
+    def remove_empty(self, folder: str) -> None:
+        """Remove a folder without files, if it is there."""
+        with contextlib.suppress(OSError):
+            (self._root / folder).rmdir()
+
+    def has(self, folder: str) -> bool:
+        """Whether there is such a folder."""
+        return (self._root / folder).is_dir()
+
     def is_atomic(self) -> bool:
         """Whether of several that make one file one succeeds: on a file system, it does."""
         return True
@@ -71,14 +95,21 @@ class DirectoryFiles:
 class StoredFiles:
     """Files below a prefix of an object store."""
 
-    def __init__(self, uri: str, options: Mapping[str, str]) -> None:
-        self._uri, self._options = uri, options
+    def __init__(self, uri: str, options: Mapping[str, str], access: StoreAccess | None = None) -> None:
+        self._uri, self._options, self._access = uri, options, access
 
     @cached_property
     def _store(self) -> Any:
         from obstore.store import from_url
 
-        return from_url(self._uri)
+        if self._access is None:
+            return from_url(self._uri)
+        return from_url(
+            self._uri,
+            config=self._access.settings,  # type: ignore[call-overload]
+            client_options=self._access.client,
+            retry_config={"max_retries": self._access.retries},
+        )
 
     @cached_property
     def readable(self) -> fs.FileSystem:
@@ -99,6 +130,23 @@ class StoredFiles:
 
         try:
             put(self._store, path, memoryview(content).cast("B"))
+        except BaseError as error:
+            raise OSError(str(error)) from error
+
+    def make(self, path: str, content: pa.Buffer) -> None:
+        """Make an object, of which there may be one.
+
+        Raises:
+            FileExistsError: there is.
+            OSError: it cannot be made.
+        """
+        from obstore import put
+        from obstore.exceptions import AlreadyExistsError, BaseError
+
+        try:
+            put(self._store, path, memoryview(content).cast("B"), mode="create")
+        except AlreadyExistsError as error:
+            raise FileExistsError(str(error)) from error
         except BaseError as error:
             raise OSError(str(error)) from error
 
@@ -139,6 +187,23 @@ class StoredFiles:
             raise OSError(str(error)) from error
         return sorted(each.rstrip("/").rpartition("/")[2] for each in found)
 
+    def remove_empty(self, folder: str) -> None:
+        """A store has no folders beside its objects."""
+
+    def has(self, folder: str) -> bool:
+        """Whether there is anything in such a folder.
+
+        Raises:
+            OSError: it cannot be listed.
+        """
+        from obstore import list as listing
+        from obstore.exceptions import BaseError
+
+        try:
+            return any(listing(self._store, f"{folder}/", chunk_size=1))
+        except BaseError as error:
+            raise OSError(str(error)) from error
+
     def is_atomic(self) -> bool:
         """Whether of several that make one object at once one succeeds.
 
@@ -178,3 +243,15 @@ class StoredFiles:
 
 
 Files = DirectoryFiles | StoredFiles
+
+
+def listed(files: Files, folder: str) -> list[fs.FileInfo]:
+    """The files below a folder, with their sizes and times; none if it is not there.
+
+    Raises:
+        OSError: they cannot be listed.
+    """
+    from pyarrow import fs
+
+    found = files.readable.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
+    return sorted((each for each in found if each.type is fs.FileType.File), key=lambda each: str(each.path))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,12 +15,13 @@ from toolkit.core.digest import DIGEST_FIELD, TableDigest
 from toolkit.core.streams import read_ahead
 from toolkit.engines.contract import PART_BYTES, Part
 from toolkit.engines.delta import receipts
-from toolkit.engines.delta.checks import require_kept
+from toolkit.engines.delta.checks import require_kept, require_unique
 from toolkit.engines.delta.parts import cut, is_all, view_of
-from toolkit.engines.delta.rewriting import Rewriting, stage_keys, stage_rows
+from toolkit.engines.delta.rewriting import NUMBER, Rewriting, stage_keys, stage_rows
 from toolkit.engines.delta.session import session_of
 from toolkit.engines.delta.tables import LakeTable, quoted
-from toolkit.engines.duckdb.table import _INCOMING, DuckDBRepository
+from toolkit.engines.duckdb.streaming import INCOMING
+from toolkit.engines.duckdb.table import DuckDBRepository
 from toolkit.errors import ConditionError, UnnamedRowError
 
 if TYPE_CHECKING:
@@ -88,6 +90,12 @@ class LakeRepository(DuckDBRepository):
         typed = f"(SELECT {lake.typed_fields()} FROM {stored})"
         yield from LakeRepository(self.connection, self.spec, typed).read()
 
+    def source(self, name: str) -> str:
+        """What a query reads from; also what the conditions are about has to be there."""
+        if self.spec.where is not None:
+            session_of(self.connection.sqlalchemy).use_mentioned(self.spec.where, ())
+        return super().source(name)
+
     def _check_condition(self, condition: str) -> None:
         if _BY_SCHEMA.search(condition):
             reason = "the tables of a lake lie in no schema"
@@ -101,12 +109,7 @@ class LakeRepository(DuckDBRepository):
         """The digest of all rows, or of those with these keys; of a version that a commit tells it of, as it says."""
         if keys is not None or self.spec.where is not None:
             return super().digest(keys)
-        lake = self.lake
-        if not lake.is_changed and lake.base is not None:
-            known = receipts.known_digest(lake.base.receipt, self.spec)
-            if known is not None and known.rows == lake.rows:
-                return known
-        return self._totals().digest
+        return self.kept_digest() or self._totals().digest
 
     def segment_totals(self, count: int) -> SegmentTotals:
         """The rows and digests of so many segments; of a version whose commit tells them, without reading a row."""
@@ -121,14 +124,28 @@ class LakeRepository(DuckDBRepository):
             numbers = pa.array(segment_numbers(batch.column(DIGEST_FIELD), count))
             yield batch.filter(pc.is_in(numbers, value_set=wanted))
 
+    def kept_totals(self, count: int) -> SegmentTotals | None:
+        """What is kept beside the rows of the totals of so many segments, if nobody has changed them since."""
+        lake, digest = self.lake, self.kept_digest()
+        if digest is None or lake.base is None:
+            return None
+        found = receipts.known_totals(lake.storage, lake.base.receipt, self.spec)
+        return None if found is None else receipts.fewer(found, count)
+
+    def kept_digest(self) -> TableDigest | None:
+        """What the last commit tells of the rows, if nobody has changed them since."""
+        lake = self.lake
+        if self.spec.where is not None or self._reads is not None or lake.is_changed or lake.base is None:
+            return None
+        known = receipts.known_digest(lake.base.receipt, self.spec)
+        return known if known is not None and known.rows == lake.rows else None
+
     def _totals(self) -> SegmentTotals:
         lake, spec = self.lake, self.spec
         if spec.where is None and lake.totals is not None and self._is_known():
             return lake.totals
-        found: SegmentTotals | None = None
-        if spec.where is None and not lake.is_changed and lake.base is not None:
-            found = receipts.known_totals(lake.storage, lake.base.receipt, spec)
-        if found is None or found.digest.rows != lake.rows:
+        found = self.kept_totals(receipts.SEGMENTS)
+        if found is None:
             with read_ahead(self.read()) as batches:
                 found = receipts.totals_of(spec, batches)
         if spec.where is None:
@@ -183,46 +200,21 @@ class LakeRepository(DuckDBRepository):
         require_kept(self, self.lake, self.unique_sets())
 
     def _written(self, batches: Iterable[pa.RecordBatch]) -> int:
-        lake, raw = self.lake, self.connection.raw
-        names, types = [f"c{i}" for i in range(len(self.spec.columns))], self._types()
+        lake, types = self.lake, self._types()
         places = {c.name: i for i, c in enumerate(self.spec.columns)}
         typed = ", ".join(
             f"{self._adapter(self.spec.column(name)).write(f'c{places[name]}', types[name])} AS {quoted(name)}"
             for name in lake.types
         )
-        failure: list[BaseException] = []
-        count = 0
-
-        def incoming() -> Iterator[pa.RecordBatch]:
-            nonlocal count
+        with self._streaming(batches) as count:
+            stored = self.connection.raw.sql(f"SELECT {lake.stored_fields()} FROM (SELECT {typed} FROM {INCOMING})")
             try:
-                for batch in batches:
-                    count += batch.num_rows
-                    yield self._outgoing(batch).rename_columns(names)
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                failure.append(error)  # The calculator would raise one of its own in its place.
-                raise
-
-        schema = self._outgoing(self.spec.schema.empty_table()).rename_columns(names).schema
-        raw.register(_INCOMING, pa.RecordBatchReader.from_batches(schema, incoming()))
-        try:
-            # Why a row is refused is asked of a transaction that has not failed.
-            with self.connection.translated(), self.connection.savepoint():
-                stored = raw.sql(f"SELECT {lake.stored_fields()} FROM (SELECT {typed} FROM {_INCOMING})")
                 lake.files = [*lake.files, *lake.write(stored.to_arrow_reader(BATCH))]
-        except pa.ArrowInvalid as error:
-            if failure or "non-nullable" not in str(error):
-                raise (failure[0] if failure else error) from error
-            raise UnnamedRowError(self.connection.name, str(error)) from error
-        except BaseException as error:
-            if not failure and isinstance(error.__cause__, self._refusals):
-                raise UnnamedRowError(self.connection.name, self.connection.reason(error.__cause__)) from error
-            raise (failure[0] if failure else error) from error
-        finally:
-            raw.unregister(_INCOMING)
-        return count
+            except pa.ArrowInvalid as error:
+                if "non-nullable" not in str(error):
+                    raise
+                raise UnnamedRowError(self.connection.name, str(error)) from error
+        return count[0]
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Insert or update rows: of the files, those that hold one of their keys are written anew."""
@@ -256,7 +248,7 @@ class LakeRepository(DuckDBRepository):
             for i, name in enumerate(keys.column_names)
         ]
         with self.connection.translated(), self._incoming_keys(keys):
-            stage_keys(self.connection.raw, self.lake, keys.column_names, values, f"{_INCOMING} AS k")
+            stage_keys(self.connection.raw, self.lake, keys.column_names, values, f"{INCOMING} AS k")
         return self._rewrite(keys.column_names)
 
     def delete_all(self) -> int:
@@ -290,9 +282,34 @@ class LakeRepository(DuckDBRepository):
             self._adapter(self.spec.column(name)).write(f"k.k{i}", types[name]) for i, name in enumerate(self.spec.key)
         ]
         with self.connection.translated(), self._incoming_keys(keys.select(list(self.spec.key))):
-            stage_keys(self.connection.raw, self.lake, self.spec.key, values, f"{_INCOMING} AS k")
+            stage_keys(self.connection.raw, self.lake, self.spec.key, values, f"{INCOMING} AS k")
             hit = Rewriting(self.connection.raw, self.lake, self.spec.key).hit()
         return len(hit), sum(each.size for each in hit)
+
+    def hits(self, keys: pa.Table) -> list[tuple[DataFile, np.ndarray]]:
+        """The files that hold a row with one of these keys, and which of the keys."""
+        raw, lake, names, types = self.connection.raw, self.lake, self.spec.key, self._types()
+        numbered = self._outgoing(keys.select(list(names))).rename_columns([f"k{i}" for i in range(len(names))])
+        values = [self._adapter(self.spec.column(name)).write(f"k.k{i}", types[name]) for i, name in enumerate(names)]
+        with self.connection.translated():
+            raw.register(INCOMING, numbered.append_column(NUMBER, pa.array(range(keys.num_rows), pa.int64())))
+            try:
+                stage_keys(raw, lake, names, values, f"{INCOMING} AS k", NUMBER)
+            finally:
+                raw.unregister(INCOMING)
+            rewriting = Rewriting(raw, lake, names)
+            found = [(file, rewriting.numbers(file)) for file in rewriting.candidates()]
+        return [(file, numbers) for file, numbers in found if len(numbers)]
+
+    def merge(self, files: Sequence[DataFile], totals: SegmentTotals) -> None:
+        """Let these files be the rows, of which others have counted these totals, and checked all but what is unique.
+
+        Raises:
+            UniqueConflictError: two rows have one unique value.
+        """
+        self.lake.files = list(files)
+        self._changed(totals)
+        require_unique(self, self.lake, [key for key in self.unique_sets() if {*key} != {*self.spec.key}])
 
     def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
         """A lake gives out no numbers."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,8 @@ import pyarrow as pa
 from toolkit.engines.delta.files import DataFile, FileWriter, as_dataset
 from toolkit.engines.delta.log import Snapshot
 from toolkit.engines.delta.place import Place
-from toolkit.engines.delta.types import TYPE, FileType, file_type, type_of
+from toolkit.engines.delta.storage import listed
+from toolkit.engines.delta.types import TYPE, FileType, file_type
 from toolkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -133,6 +133,17 @@ class LakeTable:
         finally:
             self.pending += writer.written
 
+    def listed(self, folder: str) -> list[str]:
+        """The paths of what is in a folder beside its files.
+
+        Raises:
+            DatabaseUnavailableError: it cannot be listed.
+        """
+        try:
+            return [str(each.path) for each in listed(self.storage, folder)]
+        except OSError as error:
+            raise self.place.unreachable(error) from error
+
     def tidy(self, kept: Iterable[DataFile] = ()) -> None:
         """Remove files that were written in vain."""
         wanted = {each.path for each in kept}
@@ -140,23 +151,3 @@ class LakeTable:
             if file.path not in wanted:
                 self.storage.delete(file.path)
         self.pending = [each for each in self.pending if each.path in wanted]
-
-
-def definition_of(name: str, snapshot: Snapshot) -> list[str]:
-    """The statements that define a table: those it was made by, else what its own schema says.
-
-    Raises:
-        ValueError: a column's type is not known.
-    """
-    from toolkit.engines.delta.log import DEFINITION
-
-    if text := snapshot.properties.get(DEFINITION):
-        return [str(each) for each in json.loads(text)]
-    columns = []
-    for each in snapshot.schema:
-        told = (each.metadata or {}).get(TYPE.encode())
-        type_ = told.decode() if told else type_of(each.type)
-        if type_ is None or file_type(type_) is None:
-            raise ValueError(f"its column {each.name} is of a type that is not understood here: {each.type}")
-        columns.append(f"{quoted(each.name)} {type_}{'' if each.nullable else ' NOT NULL'}")
-    return [f"CREATE TABLE {quoted(name)}({', '.join(columns)})"]

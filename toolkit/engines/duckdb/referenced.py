@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from toolkit.core.batches import gathered
 from toolkit.core.tables import TableSpec
-from toolkit.engines.duckdb.table import _INCOMING, DuckDBRepository, quoted
+from toolkit.engines.duckdb.streaming import INCOMING
+from toolkit.engines.duckdb.table import DuckDBRepository, quoted
 
 if TYPE_CHECKING:
     from toolkit.engines.duckdb.session import DuckDBSession
@@ -77,4 +78,4 @@ class ReferencedRepository(DuckDBRepository):
         changes = ", ".join(f"{quoted(name)} = {incoming(name)}" for name in names)
         match = " AND ".join(f"t.{quoted(name)} = {incoming(name)}" for name in self.spec.key)
         differ = " OR ".join(f"t.{quoted(name)} IS DISTINCT FROM {incoming(name)}" for name in names)
-        return f"UPDATE {self.name} AS t SET {changes} FROM {_INCOMING} WHERE {match} AND ({differ})"
+        return f"UPDATE {self.name} AS t SET {changes} FROM {INCOMING} WHERE {match} AND ({differ})"

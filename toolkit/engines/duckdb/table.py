@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
-import sqlalchemy as sa
 
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, sized
 from toolkit.core.decimals import fraction_digits, parse_decimal
@@ -22,22 +20,18 @@ from toolkit.engines.duckdb.adapter import DuckDBAdapter
 from toolkit.engines.duckdb.lossy import decimal_scale, told_of
 from toolkit.engines.duckdb.parts import cut
 from toolkit.engines.duckdb.sequences import statements_to_advance
+from toolkit.engines.duckdb.streaming import INCOMING, StreamingRepository
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.literals import quoted_text as literal
 from toolkit.engines.portable.refusals import undone
 from toolkit.engines.portable.sifting import Sieve, sifted_fields
-from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import RefusedRowError, ToolkitError, UnnamedRowError, UnrepresentableValueError
-
-if TYPE_CHECKING:
-    from toolkit.engines.duckdb.session import DuckDBSession
 
 # A row group of DuckDB's storage; smaller inserts leave half-filled ones.
 _ROW_GROUP = 122_880
 # What DuckDB reads at a time, whatever is asked for: it has all of these rows in memory.
 _VECTOR = 2_048
-_INCOMING = "toolkit_incoming"
 
 
 def quoted(name: str) -> str:
@@ -49,12 +43,10 @@ _UNKNOWN_KEY = re.compile('foreign key constraint because key "(.*)" does not ex
 _SECOND_KEY = re.compile('[Dd]uplicate key "(.*)"', re.DOTALL)
 
 
-class DuckDBRepository(TableRepository):
+class DuckDBRepository(StreamingRepository):
     """One table of a DuckDB file."""
 
-    connection: DuckDBSession
     keeps_to_types = True
-    _refusals = (duckdb.IntegrityError, duckdb.DataError, sa.exc.IntegrityError, sa.exc.DataError)
     row_group = _ROW_GROUP
     """Rows of one statement; loads of fewer are done in one piece."""
     group_bytes: ClassVar[int] = 8 * BATCH_BYTES
@@ -193,39 +185,13 @@ class DuckDBRepository(TableRepository):
         types = self._types()
         names = ", ".join(quoted(name) for name in self.spec.column_names)
         values = ", ".join(self._adapter(c).write(f"c{i}", types[c.name]) for i, c in enumerate(self.spec.columns))
-        return f"INSERT INTO {self.into} ({names}) SELECT {values} FROM {_INCOMING}"
+        return f"INSERT INTO {self.into} ({names}) SELECT {values} FROM {INCOMING}"
 
     def _insert_stream(self, batches: Iterable[pa.RecordBatch]) -> int:
-        names = [f"c{i}" for i in range(len(self.spec.columns))]
-        failure: list[BaseException] = []
-        written = 0
-
-        def incoming() -> Iterator[pa.RecordBatch]:
-            nonlocal written
-            try:
-                for batch in batches:
-                    written += batch.num_rows
-                    yield self._outgoing(batch).rename_columns(names)
-            except GeneratorExit:  # DuckDB wants no more.
-                raise
-            except BaseException as error:
-                # DuckDB would raise an error of its own in its place.
-                failure.append(error)
-                raise
-
-        schema = self._outgoing(self.spec.schema.empty_table()).rename_columns(names).schema
-        statement, raw = self._insert_statement(), self.connection.raw
-        raw.register(_INCOMING, pa.RecordBatchReader.from_batches(schema, incoming()))
-        try:
-            with self.connection.translated(), self.connection.savepoint():
-                raw.execute(statement).fetchall()
-        except BaseException as error:
-            if not failure and isinstance(error.__cause__, self._refusals):
-                raise UnnamedRowError(self.connection.name, self.connection.reason(error.__cause__)) from error
-            raise (failure[0] if failure else error) from error
-        finally:
-            raw.unregister(_INCOMING)
-        return written
+        statement = self._insert_statement()
+        with self._streaming(batches) as count:
+            self.connection.raw.execute(statement).fetchall()
+        return count[0]
 
     def _insert_all(self, batches: Iterable[pa.RecordBatch], conflict: str) -> int:
         statement = self._insert_statement() + conflict
@@ -248,13 +214,13 @@ class DuckDBRepository(TableRepository):
 
     def _run(self, batch: pa.Table | pa.RecordBatch, statement: str) -> list[tuple[Any, ...]]:
         raw = self.connection.raw
-        raw.register(_INCOMING, self._outgoing(batch).rename_columns([f"c{i}" for i in range(batch.num_columns)]))
+        raw.register(INCOMING, self._outgoing(batch).rename_columns([f"c{i}" for i in range(batch.num_columns)]))
         try:
             # Nothing can be unregistered in a transaction that has failed.
             with self.connection.savepoint():
                 return raw.execute(statement).fetchall()
         finally:
-            raw.unregister(_INCOMING)
+            raw.unregister(INCOMING)
 
     def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
         """Why these rows could not fill the empty table."""
@@ -322,7 +288,7 @@ class DuckDBRepository(TableRepository):
         found = self._run(
             batch,
             "SELECT min(number) FROM (SELECT row_number() OVER () - 1 AS number, "
-            f"{plain} AS plain, {labelled} AS labelled FROM {_INCOMING}) WHERE {literal(value)} IN (plain, labelled)",
+            f"{plain} AS plain, {labelled} AS labelled FROM {INCOMING}) WHERE {literal(value)} IN (plain, labelled)",
         )
         return None if found[0][0] is None else int(found[0][0])
 
@@ -334,7 +300,7 @@ class DuckDBRepository(TableRepository):
                 continue
             row = self._run(
                 batch,
-                f"SELECT number FROM (SELECT row_number() OVER () - 1 AS number, c{i} AS value FROM {_INCOMING}) "
+                f"SELECT number FROM (SELECT row_number() OVER () - 1 AS number, c{i} AS value FROM {INCOMING}) "
                 f"WHERE value IS NOT NULL AND TRY_CAST(value AS {types[column.name]}) IS NULL LIMIT 1",
             )
             if row:
@@ -368,23 +334,15 @@ class DuckDBRepository(TableRepository):
             yield ""
             return
         raw, types = self.connection.raw, self._types()
-        raw.register(_INCOMING, self._outgoing(keys).rename_columns([f"k{i}" for i in range(keys.num_columns)]))
+        raw.register(INCOMING, self._outgoing(keys).rename_columns([f"k{i}" for i in range(keys.num_columns)]))
         try:
             match = " AND ".join(
                 f"t.{quoted(name)} = {self._adapter(self.spec.column(name)).write(f'k.k{i}', types[name])}"
                 for i, name in enumerate(keys.column_names[:matched])
             )
-            yield f" JOIN {_INCOMING} AS k ON {match}"
+            yield f" JOIN {INCOMING} AS k ON {match}"
         finally:
-            raw.unregister(_INCOMING)
-
-    def _outgoing(self, rows: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
-        """Rows, which may lack some of the columns, with their values as this engine takes them."""
-        outgoing = partial(self.connection.codec.outgoing, self.spec, database=self.connection.name)
-        if isinstance(rows, pa.RecordBatch):
-            return outgoing(rows)
-        batches = rows.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], rows.schema)]
-        return pa.Table.from_batches(list(map(outgoing, batches)))
+            raw.unregister(INCOMING)
 
     def _canonical(self, fetched: pa.RecordBatch) -> pa.RecordBatch:
         columns = []

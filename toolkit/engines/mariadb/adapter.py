@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from toolkit.core.values import shortened
@@ -60,10 +61,30 @@ class MariaDBAdapter(Adapter):
         Raises:
             MisfitError: a value that the column would change; or any, if its type is for others.
         """
+        self._require_place(values)
+        return self.bound(values)
+
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        """An array as the texts that a LOAD DATA sends; `received` makes the values of them.
+
+        Raises:
+            MisfitError: a value that the column would change; or any, if its type is for others.
+        """
+        self._require_place(values)
+        return self.sent(values)
+
+    def _require_place(self, values: pa.Array) -> None:
         actual = self.actual
         if not self.is_read(actual):
             require(values.to_pylist(), lambda _: False, f"a column of {actual.name} has no place for")
-        return self.bound(values)
+
+    def sent(self, values: pa.Array) -> pa.Array:
+        """The same, of values of a type that the column is for."""
+        return pa.array([None if each is None else _plain(each) for each in self.bound(values)], pa.string())
+
+    def received(self, variable: str) -> str | None:
+        """The expression of the value whose text this variable has; None: the text is what the column takes."""
+        return None
 
     def bound(self, values: pa.Array) -> list[Any]:
         """The same, of values of a type that the column is for."""
@@ -92,6 +113,16 @@ class Text(MariaDBAdapter):
         """Texts as they are."""
         return fetched[0].cast(self.type.arrow)
 
+    def sent(self, values: pa.Array) -> pa.Array:
+        """The texts: each is looked at only if one of them may not be kept whole."""
+        actual = self.actual
+        is_short = actual.name in LABELS or (
+            actual.size is not None and (pc.max(pc.utf8_length(values)).as_py() or 0) > actual.size
+        )
+        if is_short or (actual.name == "char" and pc.any(pc.ends_with(values, " ")).as_py()):
+            self.bound(values)
+        return values
+
     def bound(self, values: pa.Array) -> list[Any]:
         """Texts, if the column keeps them whole."""
         listed: list[Any] = values.to_pylist()
@@ -103,6 +134,12 @@ class Text(MariaDBAdapter):
         if (most := actual.size) is not None and actual.name in TEXTS:
             require(listed, lambda text: len(text) <= most, f"is longer than {most} characters")
         return listed
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 SEPARATOR = "\x1f"

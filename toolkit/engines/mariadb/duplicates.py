@@ -7,9 +7,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+# Two rows where one value is wanted: an error, wherever this is evaluated. To make the key NULL would be none in a
+# column that may be, and another row would have lost its key.
+REFUSAL = "(SELECT NULL FROM (SELECT 1 UNION ALL SELECT 2) AS toolkit_two)"
+"""What a row gets in place of its key that another key's row was taken for: the statement is refused by it."""
+
 
 def on_duplicate(insert: Any, key: Sequence[str], others: Sequence[str]) -> Any:
-    """Give rows with these keys that are there other values; one of another key would lose its key, which is refused.
+    """Give rows with these keys that are there other values; where one of another key would get them, it is refused.
 
     MariaDB takes any row for the duplicate that has some unique value in common, and keys for one that its collation
     does: they are compared by their bytes.
@@ -18,7 +23,7 @@ def on_duplicate(insert: Any, key: Sequence[str], others: Sequence[str]) -> Any:
     # SQLAlchemy's own `inserted` doubles a percent sign in a name twice.
     given = {name: sa.func.VALUES(sa.column(name, sa.types.NullType())) for name in (*key, *others)}
     is_same = sa.and_(*(_raw(cells[name]).op("<=>")(_raw(given[name])) for name in key))
-    own = getattr(sa.func, "if")(is_same, cells[key[0]], sa.null())
+    own = getattr(sa.func, "if")(is_same, cells[key[0]], sa.literal_column(REFUSAL))
     return insert.on_duplicate_key_update({key[0]: own, **{name: given[name] for name in others}})
 
 

@@ -45,11 +45,13 @@ _LOST = frozenset({0, 1053, 1927, 2006, 2013, 2014, 2055, 4031})
 _NO_SERVER = frozenset({2002, 2003, 2005})
 REFUSING = frozenset(
     {
-        *(1048, 1062, 1136, 1169, 1216, 1217, 1264, 1265, 1292, 1364, 1366, 1367, 1406, 1411, 1416, 1441, 1451, 1452),
-        *(1526, 1557, 1586, 1690, 1748, 1859, 1906, 3140, 3819, 4025, 4078),
+        *(1048, 1062, 1136, 1169, 1216, 1217, 1242, 1264, 1265, 1292, 1364, 1366, 1367, 1406, 1411, 1416, 1441, 1451),
+        *(1452, 1526, 1557, 1586, 1690, 1748, 1859, 1906, 3140, 3819, 4025, 4078),
     }
 )
 """What the server says of a row that it does not take."""
+# What an upsert says that would change a row of another key (`duplicates.REFUSAL`).
+_TAKEN = 1242
 
 
 def number_of(error: BaseException) -> int:
@@ -61,7 +63,15 @@ def number_of(error: BaseException) -> int:
 def message_of(error: BaseException) -> str:
     """The server's words, without the value that it quotes."""
     text = str(error.args[1] if len(error.args) > 1 else error).partition("\n")[0]
-    return re.sub(r"Duplicate entry '.*' for key", "Duplicate entry for key", text)
+    if number_of(error) == _TAKEN:
+        return "a unique value of it is another row's"
+    return without_values(text)
+
+
+def without_values(text: str) -> str:
+    """The server's words without the value that they quote."""
+    text = re.sub(r"Duplicate entry '.*' for key", "Duplicate entry for key", text)
+    return re.sub(r"(value:?) '.*' for column", r"\1 for column", text)
 
 
 def known_error(database: Configured, error: BaseException) -> ToolkitError:

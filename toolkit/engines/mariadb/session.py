@@ -18,6 +18,7 @@ from toolkit.engines.contract import Capabilities
 from toolkit.engines.mariadb.adapters import CODEC
 from toolkit.engines.mariadb.catalogue import MOVED, rows
 from toolkit.engines.mariadb.dialect import CHARSET, COLLATION
+from toolkit.engines.mariadb.driver import Connection as Driver
 from toolkit.engines.mariadb.duplicates import on_duplicate
 from toolkit.engines.mariadb.errors import known_error, message_of
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
@@ -35,6 +36,11 @@ _SETTINGS: Mapping[str, str] = {
     "idle_transaction_timeout": "0",
     "unique_checks": "1",
     "check_constraint_checks": "1",
+    # Nothing that is done to a value goes unsaid.
+    "sql_notes": "1",
+    "max_error_count": "64",
+    # A source may let wait for its next rows.
+    "net_read_timeout": "86400",
 }
 _MYSQL = "is not a MariaDB variant"
 
@@ -62,10 +68,10 @@ class MariaDBSession(DatabaseConnection):
     _made: frozenset[str] = frozenset()
 
     @property
-    def raw(self) -> pymysql.Connection[Any]:
+    def raw(self) -> Driver:
         """PyMySQL's connection underneath SQLAlchemy's; both share the transaction."""
         connection = self.sqlalchemy.connection.driver_connection
-        assert isinstance(connection, pymysql.Connection)
+        assert isinstance(connection, Driver)
         return connection
 
     def run(self, statement: str) -> Sequence[tuple[Any, ...]]:
@@ -79,6 +85,12 @@ class MariaDBSession(DatabaseConnection):
         """How long a statement may be."""
         [(found,)] = self.run("SELECT @@max_allowed_packet")
         return int(found)
+
+    @cached_property
+    def takes_files(self) -> bool:
+        """Whether the server lets its clients send it the rows of a LOAD DATA."""
+        [(found,)] = self.run("SELECT @@local_infile")
+        return bool(found)
 
     def moved_columns(self, spec: TableSpec) -> Sequence[str]:
         """The columns of a table that an update gives the present moment (ON UPDATE)."""

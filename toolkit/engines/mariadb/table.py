@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-import pymysql
 import sqlalchemy as sa
 
 from toolkit.core.batches import BATCH_ROWS, parts, sized
@@ -22,10 +21,6 @@ from toolkit.engines.portable.table import TableRepository
 
 # Rows that SQLAlchemy keeps at a time of what the server sends: they may be wide.
 _BUFFERED_ROWS = 32
-
-
-def _length(row: bytes | None) -> int:
-    return len(row or b"")
 
 
 class MariaDBRepository(KeyedTable):
@@ -53,10 +48,12 @@ class MariaDBRepository(KeyedTable):
         columns = self.spec.columns
         row = row_expression([(column, self.quote(column.name)) for column in columns])
         any_long = False
-        with self.connection.translated(), self.connection.raw.cursor(pymysql.cursors.SSCursor) as cursor:
-            cursor.execute(f"SELECT {row} FROM {self.source(self.name)} AS told")
-            told = (each for (each,) in cursor)
-            for rows in parts(told, self._fitting_rows(batch_rows), _length, self.batch_bytes):
+        query = f"SELECT {row} FROM {self.source(self.name)} AS told"
+        with (
+            self.connection.translated(),
+            closing(self.connection.raw.values(query, self._fitting_rows(batch_rows), self.batch_bytes)) as told,
+        ):
+            for rows in told:
                 short = [each for each in rows if each is not None]
                 any_long = any_long or len(short) < len(rows)
                 yield batch_of(columns, short, self.spec.schema)

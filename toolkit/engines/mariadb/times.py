@@ -53,9 +53,12 @@ class Timestamp(_Moment):
         naive = fetched[0].cast(pa.timestamp("us"))
         return naive.view(pa.int64()).view(self.type.arrow)
 
-    def bound(self, values: pa.Array) -> list[Any]:
+    def sent(self, values: pa.Array) -> pa.Array:
         self._require_whole(values.view(pa.int64()))
-        return timestamp_texts(values).to_pylist()  # type: ignore[no-any-return]
+        return timestamp_texts(values)
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        return self.sent(values).to_pylist()  # type: ignore[no-any-return]
 
 
 class Date(_Moment):
@@ -69,9 +72,12 @@ class Date(_Moment):
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         return fetched[0].cast(pa.date32())
 
-    def bound(self, values: pa.Array) -> list[Any]:
+    def sent(self, values: pa.Array) -> pa.Array:
         require_within(values.view(pa.int32()), DATES, INFINITE_DATE)
-        return values.cast(pa.string()).to_pylist()  # type: ignore[no-any-return]
+        return values.cast(pa.string())
+
+    def bound(self, values: pa.Array) -> list[Any]:
+        return self.sent(values).to_pylist()  # type: ignore[no-any-return]
 
 
 class Time(_Moment):

@@ -15,7 +15,9 @@ from toolkit.core.tables import ColumnSpec
 from toolkit.engines.mariadb.adapter import SEPARATOR
 from toolkit.engines.mariadb.adapters import CODEC
 
-_NULL, _TEXT, _DIGITS = b"n", b"t", b"h"
+_TEXT, _DIGITS = b"t", b"h"
+# Arrow takes 36 µs to make one of these of a Python value.
+_NULL, _NONE = pa.scalar(b"n", pa.large_binary()), pa.scalar(None, pa.large_binary())
 
 
 def row_expression(columns: Sequence[tuple[ColumnSpec, str]]) -> str:
@@ -48,7 +50,7 @@ def batch_of(columns: Sequence[ColumnSpec], rows: Sequence[bytes], schema: pa.Sc
 
 def _texts(fields: pa.Array) -> pa.Array:
     """One column's fields without their marks, NULLs as such."""
-    told = pc.if_else(pc.equal(fields, _NULL), pa.scalar(None, fields.type), fields)
+    told = pc.if_else(pc.equal(fields, _NULL), _NONE, fields)
     if pc.any(pc.starts_with(told, _DIGITS)).as_py():
         plain = [None if each is None else _unmarked(each) for each in told.to_pylist()]
         return pa.array(plain, pa.large_binary()).cast(pa.string())

@@ -1,22 +1,30 @@
-"""One table of MariaDB, as far as rows are written to it: by statements of many rows."""
+"""One table of MariaDB, as far as rows are written to it: all of them at once, or by statements of many rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pymysql
 import sqlalchemy as sa
 
+from toolkit.core.batches import BATCH_ROWS, pieces
+from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec
-from toolkit.engines.mariadb.errors import REFUSING, number_of
+from toolkit.engines.mariadb.dialect import CHARSET
+from toolkit.engines.mariadb.duplicates import REFUSAL
+from toolkit.engines.mariadb.errors import REFUSING, number_of, without_values
 from toolkit.engines.mariadb.literals import literals
+from toolkit.engines.mariadb.sent import content_of, lines_of
 from toolkit.engines.mariadb.session import MariaDBSession
-from toolkit.engines.mariadb.stored import as_stored
+from toolkit.engines.mariadb.stored import StoredColumn, as_stored
+from toolkit.engines.mariadb.types import FLOATS, INTEGERS, actual_type
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.table import TableRepository
-from toolkit.errors import UnrepresentableValueError
+from toolkit.errors import ToolkitError, UnnamedRowError, UnrepresentableValueError
 
 _STATEMENT_BYTES = 1 << 20
 # What a statement has beside its rows' values.
@@ -55,7 +63,80 @@ class WrittenTable(TableRepository):
         return quoted.replace("%%", "%")
 
     def load(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
-        """Fill the table, which must be empty: by plain statements, to which a key that comes twice is an error."""
+        """Fill the table, which must be empty: by LOAD DATA where the server takes one from its client.
+
+        Raises:
+            UnnamedRowError: a row was left out or changed; `why_refused` finds it.
+        """
+        return self._send(batches) if self.connection.takes_files else self._insert_all(batches, rows)
+
+    def why_refused(self, batches: Iterable[pa.RecordBatch], error: UnnamedRowError) -> ToolkitError | None:
+        """Why these rows could not fill the empty table: statements of rows say which, and leave nothing here."""
+        try:
+            with self.connection.translated(), self.connection.savepoint():
+                self._insert_all(batches, 0)
+                raise error
+        except UnnamedRowError:
+            return None
+        except ToolkitError as named:
+            return named
+
+    def _send(self, batches: Iterable[pa.RecordBatch]) -> int:
+        """Send rows. Nothing the server says of a LOAD DATA of its client's is an error: it counts what it passed over.
+
+        A key that comes twice, a value that does not fit: all of it makes a warning, and one warning is one too many.
+        """
+        name, written = secrets.token_hex(8), 0
+        statement = self._load_statement(name)
+        connection = self.connection
+        with connection.translated(), connection.savepoint(), read_ahead(self._lines(batches)) as parts:
+            for lines in parts:
+                rows, warnings = connection.raw.load(statement, name, content_of(lines))
+                if warnings or rows != len(lines):
+                    told = connection.run("SHOW WARNINGS LIMIT 1")
+                    reason = str(told[0][2]) if told else f"of {len(lines)} rows {rows} were taken"
+                    raise UnnamedRowError(connection.name, without_values(reason))
+                written += rows
+        return written
+
+    def _load_statement(self, name: str) -> str:
+        received = {
+            column.name: self.connection.codec.adapter(column).received(f"@toolkit_{number}")
+            for number, column in enumerate(self.spec.columns)
+        }
+        if any(value is not None for value in received.values()):
+            # Beside a SET, MariaDB (10.11) takes the 0 of a column that numbers itself for a number to be given, though
+            # the mode says otherwise; within, it does not.
+            received |= {
+                column.name: received[column.name] or f"@toolkit_{number}"
+                for number, column in enumerate(self.spec.columns)
+                if isinstance(column, StoredColumn) and actual_type(column.stored_as).name in (*INTEGERS, *FLOATS)
+            }
+        places = [
+            self.quote(column) if value is None else f"@toolkit_{number}"
+            for number, (column, value) in enumerate(received.items())
+        ]
+        made = ", ".join(f"{self.quote(column)} = {value}" for column, value in received.items() if value is not None)
+        return (
+            f"LOAD DATA LOCAL INFILE '{name}' INTO TABLE {self.name} CHARACTER SET {CHARSET} "
+            r"FIELDS TERMINATED BY '\t' ENCLOSED BY '' ESCAPED BY '\\' LINES TERMINATED BY '\n' "
+            f"({', '.join(places)}){f' SET {made}' if made else ''}"
+        )
+
+    def _lines(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Array]:
+        spec, most = self.spec, self.connection.most_bytes - _PACKET_ROOM
+        for batch in batches:
+            for piece in pieces(batch, self._fitting_rows(BATCH_ROWS), self.batch_bytes):
+                sent = self.connection.codec.outgoing(spec, piece.select(spec.column_names), self.connection.name)
+                lines = lines_of(sent.columns)
+                lengths = pc.binary_length(lines)
+                if (longest := pc.max(lengths).as_py()) > most:
+                    row = pc.index(lengths, longest).as_py()
+                    self._refuse_long([column[row].as_py() for column in piece.columns], longest, most)
+                yield lines
+
+    def _insert_all(self, batches: Iterable[pa.RecordBatch], rows: int) -> int:
+        """Fill the table by plain statements, to which a key that comes twice is an error."""
         self._is_load = True
         try:
             return super().load(batches, rows)
@@ -65,8 +146,8 @@ class WrittenTable(TableRepository):
     def upsert_statement(self) -> Any:
         """`INSERT … ON DUPLICATE KEY UPDATE`, of which a row of another key is never the duplicate.
 
-        One that has another unique value in common would be updated in place of being refused: its key would become
-        NULL, which no key takes. The keys are compared by their bytes.
+        One that has another unique value in common would be updated in place of being refused. The keys are compared by
+        their bytes.
         """
         columns = ", ".join(map(self.quote, self.spec.column_names))
         start = f"INSERT INTO {self.name} ({columns}) VALUES "
@@ -76,7 +157,7 @@ class WrittenTable(TableRepository):
         is_same = " AND ".join(f"BINARY {key} <=> BINARY VALUES({key})" for key in keys)
         others = [self.quote(name) for name in self.spec.updated_names]
         updates = [
-            f"{keys[0]} = IF({is_same}, {keys[0]}, NULL)",
+            f"{keys[0]} = IF({is_same}, {keys[0]}, {REFUSAL})",
             *(f"{name} = VALUES({name})" for name in others),
             *(
                 f"{self.quote(name)} = {self.quote(name)}"

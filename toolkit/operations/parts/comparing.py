@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from toolkit.compute.changes import compare_totals
 from toolkit.compute.receipts import within
-from toolkit.compute.segments import MOST_SEGMENTS, SegmentTotals
+from toolkit.compute.segments import MOST_SEGMENTS, KeptTotals, SegmentTotals
 from toolkit.errors import ConfigurationError, WorkersError
 from toolkit.operations.parts.crew import hired
 from toolkit.operations.parts.work import DigestPart, digest_part, sent
@@ -84,12 +84,35 @@ def _beneath(rows: RowSource) -> Table:
 
 
 def totals_of(tables: Sequence[Table], crew: Crew, places: Sequence[Place]) -> list[SegmentTotals]:
-    """The totals of tables that are read at the same time, each from its place."""
-    each = [tuple(_asked(side, table, crew, places[side])) for side, table in enumerate(tables)]
+    """The totals of two tables, each from its place; of one beside whose rows they are kept, without reading it."""
+    sides = range(len(tables))
+    digests = [each.kept_digest() if isinstance(each, KeptTotals) else None for each in tables]
+    found = {side: kept for side in sides if (kept := _kept_totals(tables[side])) is not None}
+    found |= _counted(tables, crew, places, [side for side in sides if side not in found and digests[side] is None])
+    for side, other in ((0, 1), (1, 0)):
+        digest = digests[side]
+        if side not in found and digest is not None:
+            # Few rows: beside them, nothing but their digest is kept. It will do if the other side has the same.
+            same = found[other].digest if other in found else digests[other]
+            if same == digest:
+                found[side] = found.get(other) or SegmentTotals.of_one(digest, MOST_SEGMENTS)
+    found |= _counted(tables, crew, places, [side for side in sides if side not in found])
+    return [found[side] for side in sides]
+
+
+def _kept_totals(table: Table) -> SegmentTotals | None:
+    return table.kept_totals(MOST_SEGMENTS) if isinstance(table, KeptTotals) else None
+
+
+def _counted(
+    tables: Sequence[Table], crew: Crew, places: Sequence[Place], sides: Sequence[int]
+) -> dict[int, SegmentTotals]:
+    """What workers find in these of the tables, which are read at the same time."""
+    each = {side: tuple(_asked(side, tables[side], crew, places[side])) for side in sides}
     # In turn, so that neither server waits for the other's to be done.
-    tasks = (task for task in chain.from_iterable(zip_longest(*each)) if task is not None)
-    totals = [SegmentTotals.empty(MOST_SEGMENTS) for _ in tables]
-    missing = {(side, task.part.number) for side, tasks_of in enumerate(each) for task in tasks_of}
+    tasks = (task for task in chain.from_iterable(zip_longest(*each.values())) if task is not None)
+    totals = {side: SegmentTotals.empty(MOST_SEGMENTS) for side in sides}
+    missing = {(side, task.part.number) for side, tasks_of in each.items() for task in tasks_of}
     for side, receipt in crew.do(digest_part, tasks):
         # Raises if a part came twice, or one that was not asked for.
         missing.remove((side, receipt.part))

@@ -7,11 +7,8 @@ that is files, which one commit names, is filled by `committing`.
 
 from __future__ import annotations
 
-import datetime as dt
-import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +16,7 @@ from toolkit.core.digest import TableDigest
 from toolkit.core.plan import SyncResult, TableResult
 from toolkit.core.progress import Progress, Silent
 from toolkit.engines import connect
-from toolkit.engines.contract import CommitsParts, LoadsInParts, ReadsInParts, RunAbout, SharesSnapshot
+from toolkit.engines.contract import CommitsParts, LoadsInParts, SharesSnapshot
 from toolkit.engines.portable.as_stored import carried_as_stored
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
@@ -27,14 +24,14 @@ from toolkit.errors import (
     ChangedSincePlanError,
     ConfigurationError,
     RunError,
-    ToolkitError,
     VerificationError,
     WorkersError,
 )
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.migrations.schema import lacks_schema, make_schema
-from toolkit.operations.parts.committing import fill_and_commit, require_new
+from toolkit.operations.parts.committing import Committing
 from toolkit.operations.parts.crew import hired
+from toolkit.operations.parts.runs import keeping, require_same, run_for, told
 from toolkit.operations.parts.work import Again, DigestPart, FillPart, digest_part, fill_part, sent
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.wanted import Wanted
@@ -86,11 +83,10 @@ def load_in_parts(
         load = _Load(crew, origin, destination, told)
         spec = load.checked(spec)
         if isinstance(destination, CommitsParts):
-            require_new(destination, spec, resume, restart=restart)
-        if dry_run:
+            committing = Committing(crew, origin, destination, told)
+            found = committing.done(spec, resume, restart=restart, dry_run=dry_run)
+        elif dry_run:
             found = load.planned(spec)
-        elif isinstance(destination, CommitsParts):
-            found = fill_and_commit(crew, origin, destination, spec, told)
         else:
             found = load.done(spec, resume, restart=restart)
     seconds = time.perf_counter() - started
@@ -107,7 +103,8 @@ def _table(
     Raises:
         ConfigurationError: its values are to be converted, or it goes by another name in the target.
     """
-    with Chosen.of_both(config, *databases, Wanted((name,)), progress) as chosen:
+    makes_one = not databases[1].kind.has_migrations
+    with Chosen.of_both(config, *databases, Wanted((name,), makes_missing=makes_one), progress) as chosen:
         (spec,) = chosen.specs()
         renames, project, excluded = chosen.renames, chosen.project, chosen.excluded
     if renames is not None or conversions(project.metadata, config.convert, ()).of(spec):
@@ -115,16 +112,21 @@ def _table(
             f"{name}: workers copy a table under one name, and its values as they are stored.",
             "Leave out --workers where names differ, or values are to be converted.",
         )
+    lacks_all = True
     if exists(databases[1]):
         with connect(databases[1]) as target, target.translated():
-            if not lacks_schema(target.sqlalchemy, databases[1], project, accept_missing=True):
+            lacks_all = lacks_schema(target.sqlalchemy, databases[1], project, accept_missing=True)
+            if not lacks_all and not (makes_one and target.column_names(spec) is None):
                 return spec, ""
+    what = "tables" if lacks_all else f"table {spec.name}"
     if not makes:
         raise RunError(
-            f"{databases[1].name} has no tables yet: what would be done is known when it has.", "Leave out --dry-run."
+            f"{databases[1].name} has no {what} yet: what would be done is known when it has.", "Leave out --dry-run."
         )
+    if not lacks_all:
+        excluded = [each for each in project.metadata.tables if each != spec.table.fullname]
     make_schema(databases[1], project, exclude=excluded)
-    progress.note(f"{databases[1].name} had no tables: its schema was created.")
+    progress.note(f"{databases[1].name} had no {what}: {'its schema' if lacks_all else 'it'} was created.")
     return spec, "migrations" if project.has_history else project.origin
 
 
@@ -149,7 +151,7 @@ class _Load:
         refuse_schema([*ours, *theirs])
         require_exact(self.origin, [spec])
         (spec,) = carried_as_stored(self.origin, [(spec, spec)], lambda: self.destination)
-        if not self.destination.repository(spec).is_empty():
+        if not isinstance(self.destination, CommitsParts) and not self.destination.repository(spec).is_empty():
             raise RunError(
                 f"{self.destination.name}: {spec.name} has rows, and workers fill empty tables alone.",
                 "Run without --workers, which writes what differs.",
@@ -168,15 +170,14 @@ class _Load:
         started = time.perf_counter()
         self.destination.hold_writer_lock()
         place, goal = self.crew.place(self.origin), self.crew.named(self.destination)
-        run = self._run(spec, resume, restart=restart)
+        target = cast("LoadsInParts", self.destination)
+        run = run_for(target, spec, self.origin, resume, self.progress, restart=restart)
         if resume is None:
             run.begin(self.crew.parts(self.origin.repository(spec)))
-        with _keeping(run):
+        with keeping(run):
             if resume is not None:
                 self._take_up(spec, run, place)
-            self.progress.note(
-                f"Run {run.about.run}: if it is interrupted, --resume {run.about.run} goes on with what is written."
-            )
+            self.progress.note(told(run))
             self._fill(spec, run, place, goal)
             digest = self._finished(spec, run, goal)
         seconds, text = time.perf_counter() - started, digest.text
@@ -184,50 +185,9 @@ class _Load:
             spec.name, digest.rows, 0, 0, 0, seconds, verified=True, source_digest=text, target_digest=text
         )
 
-    def _run(self, spec: TableSpec, resume: str | None, *, restart: bool) -> Run:
-        """The run to go on with, or a new one."""
-        target = cast("LoadsInParts", self.destination)
-        left = {run.about.run: run for run in target.runs(spec)}
-        if resume is not None:
-            if resume not in left:
-                raise RunError(
-                    f"{self.destination.name} has no interrupted run {resume!r} for {spec.name}; there are: "
-                    f"{', '.join(left) or 'none'}.",
-                    "A run that was finished is gone: toolkit diff shows whether its rows are there.",
-                )
-            return left[resume]
-        for name, run in left.items():
-            if not restart:
-                raise self._left(spec, run)
-            run.remove()
-            self.progress.note(f"What run {name} had written of {spec.name} is removed.")
-        began = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        names, table = spec.column_names, spec.table.name
-        about = RunAbout(secrets.token_hex(5), table, self.origin.name, self.origin.identity(), names, began)
-        return target.new_run(spec, about)
-
-    def _left(self, spec: TableSpec, run: Run) -> RunError:
-        done, parts, about = len(run.loaded()), len(run.parts()), run.about
-        return RunError(
-            f"{self.destination.name}: run {about.run} of {about.began} was interrupted, and has written {done:,} of "
-            f"{parts:,} parts of {spec.name}.",
-            f"Go on with it: --resume {about.run}; or remove what it has written, and begin again: --restart.",
-        )
-
     def _take_up(self, spec: TableSpec, run: Run, place: Place) -> None:
         """Keep the parts that are written and have not changed at the source since; take the others out again."""
-        about = run.about
-        if about.source_identity != self.origin.identity() or about.columns != spec.column_names:
-            raise RunError(
-                f"Run {about.run} copies {', '.join(about.columns)} of {spec.name} from {about.source}, which this is "
-                "not.",
-                "Resume it with the options that it was begun with, or begin again: --restart.",
-            )
-        if not cast("ReadsInParts", self.origin.repository(spec)).covers(run.parts()):
-            raise RunError(
-                f"{self.origin.name}: {spec.name} is made of other files by now than when run {about.run} was begun.",
-                "Begin again: --restart.",
-            )
+        require_same(self.origin, spec, run)
         run.end_others()
         loaded, parts = run.loaded(), {part.number: part for part in run.parts()}
         self.progress.step(f"compare {len(loaded):,} of {len(parts):,} parts of {spec.name}")
@@ -284,15 +244,3 @@ class _Load:
 
 def _missing(parts: Sequence[Part], loaded: Mapping[int, Loaded]) -> list[Part]:
     return [part for part in parts if part.number not in loaded]
-
-
-@contextmanager
-def _keeping(run: Run) -> Iterator[None]:
-    """Say of errors how to go on."""
-    try:
-        yield
-    except RunError:
-        raise
-    except ToolkitError as error:
-        error.advise_last(f"What is written is kept: go on with --resume {run.about.run}.")
-        raise

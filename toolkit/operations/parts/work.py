@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+import pyarrow as pa
 from sqlalchemy import Column, MetaData
 from sqlalchemy import Table as SQLAlchemyTable
 
@@ -21,6 +22,7 @@ from toolkit.engines.contract import (
     Loaded,
     Part,
     ReadsInParts,
+    Rewriting,
     SharesSnapshot,
     Table,
     WrittenPart,
@@ -31,6 +33,7 @@ from toolkit.errors import (
     FencedError,
     PrivilegeError,
     SnapshotLostError,
+    ToolkitError,
     UnknownNameError,
 )
 
@@ -161,11 +164,12 @@ def fill_part(given: FillPart, context: Context) -> Loaded | Again:
 
 @dataclass(frozen=True, slots=True)
 class WritePart:
-    """A part that is to be written into files, which whoever asks will commit."""
+    """A part that is to be written into files, for a run that whoever asks will commit."""
 
     place: Place
     goal: Place
     spec: TableSpec
+    run: str
     part: Part
 
     def __str__(self) -> str:
@@ -174,8 +178,62 @@ class WritePart:
 
 def write_part(given: WritePart, context: Context) -> WrittenPart:
     """Write the part into files of its own, whoever else may be at it, and read them back; nothing is committed."""
-    goal = database_of(given.goal, context)
-    with opened(given.place, context) as source, connect(goal, write=True) as target:
-        require_place(target, given.goal)
+    with _between(given, context) as (source, target):
         rows = rows_of(source, given.spec, given.part)
-        return cast("CommitsParts", target).write_part(given.spec, given.part.number, rows)
+        return target.write_part(given.spec, given.run, given.part.number, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPart:
+    """A part that an interrupted run has written: whether it is there, and the source's rows are still those."""
+
+    place: Place
+    goal: Place
+    spec: TableSpec
+    part: Part
+    written: WrittenPart
+
+    def __str__(self) -> str:
+        return f"part {self.part.number} of {self.spec.name} in {self.goal.name}"
+
+
+def check_part(given: CheckPart, context: Context) -> tuple[int, WrittenPart | None, str]:
+    """The number of the part, what was written if it will do, and else why not."""
+    with _between(given, context) as (source, target):
+        found = receipt(given.part.number, rows_of(source, given.spec, given.part), 1)
+        if found.digest != given.written.sent:
+            return given.part.number, None, "has changed since"
+        try:
+            return given.part.number, target.read_part(given.spec, given.written), ""
+        except (ToolkitError, OSError, pa.ArrowException):
+            return given.part.number, None, "is not there as it was written"
+
+
+@dataclass(frozen=True, slots=True)
+class RewritePart:
+    """Files of a table that are to be written anew with rows of the source."""
+
+    place: Place
+    goal: Place
+    spec: TableSpec
+    given: Rewriting
+
+    def __str__(self) -> str:
+        return f"part {self.given.part} of {self.spec.name} in {self.goal.name}"
+
+
+def rewrite_part(given: RewritePart, context: Context) -> WrittenPart:
+    """Write the files anew; nothing is committed."""
+    with _between(given, context) as (source, target):
+        return target.rewrite(given.spec, given.given, source.repository(given.spec))
+
+
+@contextmanager
+def _between(given: WritePart | CheckPart | RewritePart, context: Context) -> Iterator[tuple[Connection, CommitsParts]]:
+    """Both databases."""
+    with (
+        opened(given.place, context) as source,
+        connect(database_of(given.goal, context), write=True) as target,
+    ):
+        require_place(target, given.goal)
+        yield source, cast("CommitsParts", target)

@@ -28,6 +28,7 @@ _DECLARED = "declared"
 # A default that takes the next number of a sequence, and does nothing more with it.
 _WRITTEN = TEXT_KINDS | JSON_KINDS | {Kind.NATIVE}
 _AS_TEXT = r"(VARCHAR|TEXT|CLOB|JSON)\b"
+_ZONED = r"ZONE|TZ"
 NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
 
 
@@ -238,6 +239,8 @@ def other_types(making: TableMaking, there: sa.Table, dialect: sa.Dialect) -> It
             held = held.element
         if held.kind not in _WRITTEN and re.match(_AS_TEXT, found, re.IGNORECASE):
             yield Note(making.table.fullname, f"type {type_}", f"It is {found} there.", column.name)
+        elif type_.kind == Kind.TIMESTAMPTZ and not re.search(_ZONED, found, re.IGNORECASE):
+            yield Note(making.table.fullname, f"type {type_}", f"It is {found} there, in UTC.", column.name)
 
 
 def _tell_lengths(making: TableMaking) -> None:

@@ -148,6 +148,7 @@ def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
         }
         & (names | renamed)
         for each in own.stored_tables()
+        if not wanted.makes_missing or each.shown in wanted.tables
     )
 
 

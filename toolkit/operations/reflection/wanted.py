@@ -19,3 +19,5 @@ class Wanted:
     rename: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     convert: Sequence[str] = ()
+    makes_missing: bool = False
+    """Whether tables that were named, and that the target lacks, are made there beside those that it has."""
