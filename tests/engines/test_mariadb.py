@@ -168,15 +168,15 @@ def test_a_server_gets_no_file_that_it_asks_for(database: Database, tmp_path: Pa
         with (
             connect(database, write=True) as connection,
             pytest.raises(DatabaseUnavailableError, match="asked for a file"),
+            connection.translated(),
         ):
-            with connection.translated():
-                raw = connection.raw  # type: ignore[attr-defined]
-                if ask == "load":
-                    raw.load(asking, "another", memoryview(b""))
-                elif ask == "run":
-                    connection.run(asking)  # type: ignore[attr-defined]
-                else:
-                    connection.sqlalchemy.exec_driver_sql(asking)
+            raw = connection.raw  # type: ignore[attr-defined]
+            if ask == "load":
+                raw.load(asking, "another", memoryview(b""))
+            elif ask == "run":
+                connection.run(asking)  # type: ignore[attr-defined]
+            else:
+                connection.sqlalchemy.exec_driver_sql(asking)
     assert read(database, spec) == []
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pymysql
-from pymysql.connections import MySQLResult
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import MysqlPacket, OKPacketWrapper
 
@@ -45,7 +44,7 @@ class Connection(Base):
             raise pymysql.err.InterfaceError(0, "rows of another statement are still being read on this connection")
         return super()._execute_command(command, sql)  # type: ignore[misc]
 
-    def _read_query_result(self, unbuffered: bool = False) -> Any:  # noqa: FBT001, FBT002 - as PyMySQL has it
+    def _read_query_result(self, unbuffered: bool = False) -> Any:
         try:
             return super()._read_query_result(unbuffered)  # type: ignore[misc]
         except RuntimeError as error:
