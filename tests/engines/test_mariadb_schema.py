@@ -121,7 +121,7 @@ def test_what_came_once_is_the_same_the_next_time(config: Config, other: str) ->
     assert [(each.inserted, each.updated) for each in sync(config, other, "back").tables] == [(0, 0)]
     execute(config.database(other), "UPDATE moment SET at = '2024-01-02T03:04:06Z' WHERE id = 1")
     assert [(each.inserted, each.updated) for each in sync(config, other, "back").tables] == [(0, 1)]
-    rows = server.run(config.database("back").address, "SELECT id, CAST(at AS CHAR), u FROM moment")
+    rows = server.run(config.database("back").address, "SELECT id, CAST(at AS CHAR), REPLACE(u, '-', '') FROM moment")
     assert rows == [
         (1, "2024-01-02 03:04:06.000000", "00112233445566778899aabbccddeeff"),
         (2, "2024-01-02 01:04:05.000000", None),
