@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.contenders import TOOLKIT, Contender, Samples, Stage, require
-from tests.benchmarks.machine import measure, wait_until_quiet
+from tests.benchmarks.contenders import Contender, Samples, Stage, require
+from tests.benchmarks.machine import TOOLKIT, measure, wait_until_quiet
 from tests.servers import swift
 from tests.servers.swift import S3Server
 

@@ -11,8 +11,8 @@ from contextlib import closing
 import duckdb
 import psycopg
 
-from tests.benchmarks.contenders import TOOLKIT, Contender, Samples, Stage, sync
-from tests.benchmarks.machine import measure
+from tests.benchmarks.contenders import Contender, Samples, Stage, sync
+from tests.benchmarks.machine import TOOLKIT, measure
 
 SHARES = (0.00001, 0.001, 0.01, 0.1, 0.5)
 FIRST, UNCHANGED = "first sync", "nothing changed"

@@ -6,7 +6,8 @@ import json
 import sys
 
 from tests.benchmarks import competitors
-from tests.benchmarks.contenders import TOOLKIT, Contender, Samples, Stage, database_name, require
+from tests.benchmarks.contenders import Contender, Samples, Stage, database_name, require
+from tests.benchmarks.machine import TOOLKIT
 
 _COLUMNS = ("user_id", "item", "created_at", "updated_at", "is_deleted")
 # Every row to Python, as an application's driver gives it.

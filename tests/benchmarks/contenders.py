@@ -148,9 +148,7 @@ def toolkit(source: str, target: str, *options: str) -> Contender:
     def run(stage: Stage) -> Samples:
         with stage.new(target) as url:
             rows = stage.rows(source)
-            if target != "MariaDB":
-                # There, the sync makes the tables.
-                measure([*TOOLKIT, "database", "upgrade", "--database", url])
+            measure([*TOOLKIT, "database", "upgrade", "--database", url])
             yield title, sync(stage, rows, url, *options)
             if target == "MariaDB":
                 require(stage.mariadb.shape(stage.rows(target)), stage.mariadb.shape(url))

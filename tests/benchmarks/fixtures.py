@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks import competitors
-from tests.benchmarks.contenders import TOOLKIT, Contender, Samples, Stage, database_name, require, transferred
-from tests.benchmarks.machine import ROOT, measure
+from tests.benchmarks.contenders import Contender, Samples, Stage, database_name, require, transferred
+from tests.benchmarks.machine import ROOT, TOOLKIT, measure
 
 _ALCHEMY = ("-m", "advanced_alchemy", "--config", "tests.benchmarks.alchemy_config.config")
 _BUNDLED = ROOT / "fixtures"

@@ -33,7 +33,8 @@ SETTINGS = (
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_type = 'BASE TABLE'"
 _SHAPE = """
 SELECT (SELECT count(*) FROM todo),
-       (SELECT count(DISTINCT table_name, index_name) FROM information_schema.statistics WHERE table_schema = database()),
+       (SELECT count(DISTINCT table_name, index_name) FROM information_schema.statistics
+        WHERE table_schema = database()),
        (SELECT count(*) FROM information_schema.referential_constraints WHERE constraint_schema = database())
 """
 

@@ -6,8 +6,8 @@ import json
 import sqlite3
 from contextlib import closing
 
-from tests.benchmarks.contenders import TOOLKIT, Contender, Samples, Stage, require, sync
-from tests.benchmarks.machine import measure
+from tests.benchmarks.contenders import Contender, Samples, Stage, require, sync
+from tests.benchmarks.machine import TOOLKIT, measure
 
 MODELS, REFLECTED = "models", "without models"
 _NOTHING = {MODELS: (), REFLECTED: ("--reflect",)}

@@ -9,8 +9,8 @@ from dataclasses import replace
 import psycopg
 
 from tests.benchmarks.changing import change
-from tests.benchmarks.contenders import TOOLKIT, Contender, Samples, Stage, sync
-from tests.benchmarks.machine import measure
+from tests.benchmarks.contenders import Contender, Samples, Stage, sync
+from tests.benchmarks.machine import TOOLKIT, measure
 
 _SHARE = 0.01
 # A hundred writes a second, of rows here and there.

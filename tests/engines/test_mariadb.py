@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -165,18 +166,15 @@ def test_a_server_gets_no_file_that_it_asks_for(database: Database, tmp_path: Pa
     # As a server would that is not what it seems: it asks for a file when another statement was sent.
     asking = f"LOAD DATA LOCAL INFILE '{tmp_path}/secret' INTO TABLE t"
     for ask in ("run", "load", "sqlalchemy"):
-        with (
-            connect(database, write=True) as connection,
-            pytest.raises(DatabaseUnavailableError, match="asked for a file"),
-            connection.translated(),
-        ):
-            raw = connection.raw  # type: ignore[attr-defined]
-            if ask == "load":
-                raw.load(asking, "another", memoryview(b""))
-            elif ask == "run":
-                connection.run(asking)  # type: ignore[attr-defined]
-            else:
-                connection.sqlalchemy.exec_driver_sql(asking)
+        with connect(database, write=True) as connection:
+            given: Any = connection
+            asked = {
+                "run": partial(given.run, asking),
+                "load": partial(given.raw.load, asking, "another", memoryview(b"")),
+                "sqlalchemy": partial(given.sqlalchemy.exec_driver_sql, asking),
+            }[ask]
+            with pytest.raises(DatabaseUnavailableError, match="asked for a file"), connection.translated():
+                asked()
     assert read(database, spec) == []
 
 

@@ -82,8 +82,8 @@ def test_what_a_column_of_its_own_holds_is_read_exactly_and_written_back_as_it_w
         # By another way; here it does not matter that there are rows.
         own.load([pa.RecordBatch.from_pylist([{**rows[0], "id": 3}, {"id": 4, "v": None}], spec.schema)], 2)
         connection.commit()
-    stored = [row[0] for row in server.run(database.address, "SELECT HEX(v) FROM t ORDER BY id")]
-    assert stored == [stored[0]] * 3 + [None]
+    digits = [row[0] for row in server.run(database.address, "SELECT HEX(v) FROM t ORDER BY id")]
+    assert digits == [digits[0]] * 3 + [None]
 
 
 @pytest.mark.parametrize(

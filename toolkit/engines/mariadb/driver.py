@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -56,25 +56,27 @@ class Connection(Base):
 
     def load(self, statement: str, name: str, data: memoryview) -> tuple[int, int]:
         """Run a LOAD DATA LOCAL INFILE of this name, of which this is the content: the rows, and the warnings."""
+        # Of what PyMySQL keeps to itself, its published types say little.
+        own: Any = self
         self._execute_command(COMMAND.COM_QUERY, statement)
-        asked = self._read_packet()  # type: ignore[attr-defined]
+        asked = own._read_packet()  # noqa: SLF001 - its own
         if not asked.is_load_local_packet() or asked.get_all_data()[1:] != name.encode():
             raise self._refuse_to_send()
         for start in range(0, len(data), _SENT_BYTES):
-            self.write_packet(bytes(data[start : start + _SENT_BYTES]))  # type: ignore[attr-defined]
-        self.write_packet(b"")  # type: ignore[attr-defined]
-        told = OKPacketWrapper(self._read_packet())  # type: ignore[attr-defined]
-        self._result = None
+            own.write_packet(bytes(data[start : start + _SENT_BYTES]))
+        own.write_packet(b"")
+        told: Any = OKPacketWrapper(own._read_packet())  # noqa: SLF001
+        own._result = None  # noqa: SLF001
         return int(told.affected_rows), int(told.warning_count)
 
-    def values(self, statement: str, most: int, size: int) -> Iterator[list[bytes | None]]:
+    def values(self, statement: str, most: int, size: int) -> Generator[list[bytes | None], None, None]:
         """The one value of each row of a query, as the server sends them: in a tenth of PyMySQL's time for a row.
 
         In lists of at most `most`, each ended by the row with which it has `size` bytes.
         """
         self._execute_command(COMMAND.COM_QUERY, statement)
         self._read_query_result(unbuffered=True)
-        result: Any = self._result
+        result: Any = getattr(self, "_result", None)
         try:
             yield from self._single_values(most, size)
         except (pymysql.Error, OSError) as error:
@@ -115,8 +117,10 @@ class Connection(Base):
                 yield part
                 part, held = [], 0
         if first == _ERROR:
-            MysqlPacket(packet, self.encoding).raise_for_error()  # type: ignore[attr-defined]
-        self._result.unbuffered_active = False  # type: ignore[has-type]
+            own: Any = MysqlPacket(packet, self.encoding)
+            own.raise_for_error()
+        done: Any = getattr(self, "_result", None)
+        done.unbuffered_active = False
         if part:
             yield part
 

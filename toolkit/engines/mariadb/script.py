@@ -27,8 +27,8 @@ _SETTINGS = (
 class MariaDBScript(Script):
     """Foreign keys are not acted on row by row, but checked at the end, as in a sync.
 
-    The client ends with the first error, and the server takes back what was not committed. What is checked are rows that
-    a table refuses: nothing else is an error of a plain statement's own choice.
+    The client ends with the first error, and the server takes back what was not committed. What is checked are rows
+    that a table refuses: nothing else is an error of a plain statement's own choice.
     """
 
     engine = "MariaDB"

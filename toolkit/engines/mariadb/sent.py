@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,8 @@ def lines_of(columns: Sequence[pa.Array]) -> pa.Array:
 
 def content_of(lines: pa.Array) -> memoryview:
     """All lines, one behind the other."""
-    return memoryview(_bytes(lines))
+    content: Any = _bytes(lines)
+    return memoryview(content)
 
 
 def _field(texts: pa.Array) -> pa.Array:

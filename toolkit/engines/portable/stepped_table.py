@@ -1,4 +1,4 @@
-"""One table of an engine whose SQL has no upsert that SQLAlchemy knows: rows that are there are updated, then inserted."""
+"""One table of an engine without an upsert that SQLAlchemy knows: rows there are updated, others then inserted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class SteppedTable(TableRepository):
         if not self.spec.key:
             return Steps(None, sa.insert(storage).values(bound))
         there = storage.alias("there")
-        same = sa.select(sa.literal_column("1")).where(*(there.c[name] == bound[name] for name in self.spec.key))
+        one: sa.ColumnElement[Any] = sa.literal_column("1")
+        same = sa.select(one).where(*(there.c[name] == bound[name] for name in self.spec.key))
         rows = sa.select(*(value.label(name) for name, value in bound.items())).where(~same.exists())
         updated = {name: bound[name] for name in self.spec.updated_names}
         matches = [storage.c[name] == bound[name] for name in self.spec.key]
