@@ -76,7 +76,7 @@ def test_a_lake_is_filled_by_workers_that_know_it_by_their_own_settings(
     with pytest.raises(PartFailedError, match="no database 'lake'"):
         load_in_parts(named, "postgres", "lake", "item", workers)
     cluster.know({name: named.database(name) for name in ("postgres", "lake")})
-    assert load_in_parts(named, "postgres", "lake", "item", workers).verified
+    assert load_in_parts(named, "postgres", "lake", "item", workers, restart=True).verified
     assert digest(named, "lake") == digest(named, "postgres")
 
 

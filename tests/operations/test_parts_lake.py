@@ -29,11 +29,13 @@ from toolkit.config import Config, Database, load_config
 from toolkit.core.digest import TableDigest, digest_batches
 from toolkit.core.progress import Silent
 from toolkit.engines import connect
+from toolkit.engines.contract import Part
 from toolkit.engines.delta import files as files_module
 from toolkit.engines.delta import log
 from toolkit.engines.delta.connection import LakeConnection
 from toolkit.engines.delta.runs import LakeRun
 from toolkit.engines.delta.storage import DirectoryFiles
+from toolkit.engines.delta.table import LakePart, LakeRepository
 from toolkit.engines.delta.tables import LakeTable
 from toolkit.errors import (
     ConfigurationError,
@@ -605,6 +607,15 @@ def test_no_file_of_an_unchanged_table_is_read_to_compare_it(
     assert not Counting.opened
     with psycopg.connect(two.database("postgres").address) as source:
         source.execute("UPDATE item SET label = 'changed' WHERE id = 0")
+    counted, part = [], LakeRepository.part
+
+    def counting(self: LakeRepository, given: Part) -> LakePart:
+        counted.append(given)
+        return part(self, given)
+
+    monkeypatch.setattr(LakeRepository, "part", counting)
     for workers in (WORKERS, None):
         assert diff(two, "postgres", "lake", ["item"], workers=workers).tables[0].changed == 1
     assert Counting.opened
+    # Of many rows, the totals that are kept tell where they differ.
+    assert bool(counted) == (rows != MANY)
