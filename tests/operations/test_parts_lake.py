@@ -607,10 +607,11 @@ def test_no_file_of_an_unchanged_table_is_read_to_compare_it(
     assert not Counting.opened
     with psycopg.connect(two.database("postgres").address) as source:
         source.execute("UPDATE item SET label = 'changed' WHERE id = 0")
-    counted, part = [], LakeRepository.part
+    asked: list[Part] = []
+    part = LakeRepository.part
 
     def counting(self: LakeRepository, given: Part) -> LakePart:
-        counted.append(given)
+        asked.append(given)
         return part(self, given)
 
     monkeypatch.setattr(LakeRepository, "part", counting)
@@ -618,4 +619,4 @@ def test_no_file_of_an_unchanged_table_is_read_to_compare_it(
         assert diff(two, "postgres", "lake", ["item"], workers=workers).tables[0].changed == 1
     assert Counting.opened
     # Of many rows, the totals that are kept tell where they differ.
-    assert bool(counted) == (rows != MANY)
+    assert bool(asked) == (rows != MANY)
