@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from tests.operations.databases import connected
 from tests.operations.test_migrate import write_revision
 from tests.servers import mariadb as server
+from toolkit.cli import run
 from toolkit.config import Config, Database
 from toolkit.errors import (
+    EXIT_INTERRUPTED,
     MigrationError,
     SchemaMismatchError,
     StatementError,
@@ -315,6 +317,49 @@ def test_rows_in_the_way_of_a_constraint_are_named(project: Config, database: Da
     assert revisions.current_revision(database, project) == first
 
 
+def test_a_column_that_has_to_have_a_value_is_added_only_where_no_row_lacks_one(
+    project: Config, database: Database
+) -> None:
+    change = "op.add_column('parent', sa.Column('more', sa.Integer(), nullable=False))"
+    first, second = with_first(project, f"def schema_upgrades():\n    {change}")
+    migrate.upgrade(database, project, first)
+    server.run(database.address, "INSERT INTO parent (id) VALUES (3)")
+    with pytest.raises(MigrationError, match="parent has rows, which have no value for the new column more"):
+        migrate.upgrade(database, project)
+    assert "more" not in columns(database, "parent")
+    server.run(database.address, "DELETE FROM parent")
+    assert migrate.upgrade(database, project).after == second
+
+
+PARTLY = sa.MetaData()
+sa.Table(
+    "partly",
+    PARTLY,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, unique=True),
+    sa.Column("other", sa.Text, index=True),
+    sa.Column("kind", sa.Enum("A", "B", name="kind")),
+    sa.Column("at", sa.DateTime(timezone=True), server_default=sa.func.now()),
+    sa.Column("truth", sa.Boolean, server_default=sa.true()),
+    sa.Index("part", "other", unique=True, postgresql_where=sa.text("id > 1"), sqlite_where=sa.text("id > 1")),
+)
+
+
+def test_what_mariadb_has_in_another_way_is_no_difference(project: Config, database: Database) -> None:
+    partly = replace(project, metadata=f"{__name__}:PARTLY")
+    history.make_migrations(partly.database("sqlite"), partly, "first")
+    migrate.upgrade(database, partly)
+    assert migrate.check(database, partly).changes == ()
+    server.run(database.address, "ALTER TABLE partly MODIFY kind ENUM('A'), MODIFY at DATETIME, DROP INDEX part")
+    found = "; ".join(sorted(migrate.check(database, partly).changes))
+    assert sorted(each.partition(" from ")[0] for each in found.split("; ")) == [
+        "add index part on partly (other)",
+        "change default of partly.at",
+        "change type of partly.at",
+        "change type of partly.kind",
+    ]
+
+
 def test_a_script_says_how_it_is_understood_and_refuses_what_only_the_database_knows(
     project: Config, database: Database
 ) -> None:
@@ -345,3 +390,37 @@ def test_a_connection_is_given_back_as_it_was(database: Database) -> None:
         assert connection.exec_driver_sql(asked).all() == before
         text = sa.literal("\\").compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
         assert str(text) == r"'\\'"
+
+
+def test_what_may_have_been_done_when_the_connection_was_lost_is_told_as_that(
+    project: Config, database: Database
+) -> None:
+    first, second = with_first(
+        project,
+        """
+def schema_upgrades():
+    op.add_column("parent", sa.Column("more", sa.Integer()))
+    op.execute("INSERT INTO parent (code) VALUES ('x')")
+    op.execute("KILL CONNECTION_ID()")
+""",
+    )
+    with pytest.raises(ToolkitError) as caught:
+        migrate.upgrade(database, project)
+    told = str(caught.value)
+    assert f"Of {second} this is committed, and nothing after it: (1) ALTER TABLE parent ADD COLUMN more" in told
+    assert "The connection was lost: whether this is done, look: INSERT INTO parent" in told
+    assert f"records {first}" in told
+
+
+def test_who_stops_a_migration_hears_what_it_leaves(
+    project: Config, database: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = 'op.create_table("done", sa.Column("id", sa.Integer(), primary_key=True))\n    raise KeyboardInterrupt'
+    _, second = with_first(project, f"def schema_upgrades():\n    {body}")
+    settings = f'metadata = "{project.metadata}"\nmigrations = "migrations"\n'
+    (project.root / "toolkit.toml").write_text(settings)
+    monkeypatch.chdir(project.root)
+    assert run(["database", "upgrade", "--database", database.address]) == EXIT_INTERRUPTED
+    told = capsys.readouterr().err
+    assert "Interrupted" in told
+    assert f"Of {second} this is committed, and nothing after it: (1) CREATE TABLE done" in told

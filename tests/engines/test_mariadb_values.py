@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import uuid
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from tests.engines.mariadb_tables import load, of_one_column, read, write
+from tests.operations import databases
 from tests.servers import mariadb as server
-from toolkit.config import Database
+from toolkit.config import Config, Database
 from toolkit.engines import connect
-from toolkit.errors import RefusedRowError, UnrepresentableValueError
+from toolkit.errors import RefusedRowError, ToolkitError, UnrepresentableValueError
+from toolkit.operations.diff.compare import diff
+from toolkit.operations.sync import sync
 
 UUID = uuid.UUID("00112233-4455-6677-8899-aabbccddeeff")
 
@@ -135,3 +139,44 @@ def test_a_value_that_its_column_would_change_is_refused_by_its_row(
     with pytest.raises((UnrepresentableValueError, RefusedRowError), match="id=7"):
         load(database, spec, (1, None), (7, value))
     assert server.run(database.address, "SELECT count(*) FROM t") == [(0,)]
+
+
+def test_values_of_other_types_are_converted_as_they_are_read(config: Config, database: Database) -> None:
+    server.run(
+        database.address,
+        "SET sql_mode = ''",
+        "CREATE TABLE odd (id INT PRIMARY KEY, day DATE, moment DATETIME(6), truth VARCHAR(9), raw BLOB, bits BIT(9), "
+        "many DECIMAL(9,3), single FLOAT)",
+        "INSERT INTO odd VALUES (1, '0000-00-00', '0000-00-00', 'yes', 'é', 300, 1.5, 0.1), "
+        "(2, '2024-02-29', '2024-02-29 01:02:03.000004', NULL, NULL, NULL, NULL, NULL)",
+    )
+    config = replace(config, metadata=f"{__name__}:odd", migrations=Path("none"))
+    config = replace(config, databases={**config.databases, "mariadb": database})
+    ways = ("day:zero-date-as-null", "moment:zero-date-as-null", "truth:bool", "raw:utf-8", "bits:text", "many:round")
+    given = [f"odd.{each}" for each in (*ways, "single:text")]
+    with pytest.raises(ToolkitError, match="0000-00-00"):
+        sync(config, "mariadb", "sqlite")
+    assert sync(config, "mariadb", "postgres", convert=given).verified
+    with databases.connected(config.database("postgres")) as connection:
+        rows = connection.execute(sa.select(odd.tables["odd"]).order_by("id")).all()
+    moment = dt.datetime(2024, 2, 29, 1, 2, 3, 4)
+    assert [tuple(row) for row in rows] == [
+        (1, None, None, True, "é", "300", 2, "0.10000000149011612"),
+        (2, dt.date(2024, 2, 29), moment, None, None, None, None, None),
+    ]
+    assert diff(config, "mariadb", "postgres", convert=given).equal
+
+
+odd = sa.MetaData()
+sa.Table(
+    "odd",
+    odd,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("day", sa.Date),
+    sa.Column("moment", sa.DateTime),
+    sa.Column("truth", sa.Boolean),
+    sa.Column("raw", sa.Text),
+    sa.Column("bits", sa.Text),
+    sa.Column("many", sa.Integer),
+    sa.Column("single", sa.Text),
+)

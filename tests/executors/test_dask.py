@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.executors import work
+from tests.executors.faults import Found, tried
+from tests.kills import Dask, happening
 from tests.operations.archive_example import gallery
-from tests.operations.databases import connected
-from tests.operations.parted import METADATA, ROWS, fill, only
+from tests.operations.parted import fill
 from tests.operations.test_parts_load import Watched, digest, left
 from tests.servers import dask
 from tests.servers.dask import Cluster
@@ -40,16 +41,6 @@ def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def cluster(_cluster: Cluster) -> Cluster:
     _cluster.ready()
     return _cluster
-
-
-@pytest.fixture
-def two(config: Config, second_postgres_url: str) -> Config:
-    """A full table, and an empty one in another database."""
-    target = Database("other", second_postgres_url, config.root)
-    fill(config.database("postgres"), 11 * ROWS)
-    with connected(target) as connection:
-        METADATA.create_all(connection)
-    return replace(only(config), databases={**config.databases, "other": target})
 
 
 def options(cluster: Cluster, config: Config) -> WorkerOptions:
@@ -151,6 +142,15 @@ def test_a_worker_that_is_frozen_and_goes_on_later_writes_nothing_twice(cluster:
     frozen.send_signal(signal.SIGCONT)
     assert watched.failures == []
     assert digest(two, "other") == digest(two, "postgres")
+
+
+def test_a_coordinator_that_is_killed_leaves_rows_as_they_were_and_a_run_that_can_be_taken_up(
+    cluster: Cluster, two: Config
+) -> None:
+    """Into a table with rows; so are all other cases by `python -m tests.kills`, at several moments each."""
+    options(cluster, two)
+    found = tried(two, cluster.address, 0.5, *happening("kill the coordinator", Dask(cluster)))
+    assert found == Found(was_exact=False, failed=True)
 
 
 def test_a_scheduler_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_taken_up(

@@ -1,4 +1,4 @@
-"""Scripts run by the engines' own clients: `psql`, `sqlite3` and `duckdb`."""
+"""Scripts run by the engines' own clients: `psql`, `sqlite3`, `duckdb` and `mariadb`."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ def run_script(database: Database, script: Path, *, stop: bool = True) -> subpro
         return _run(
             [psql(), "-X", "-q", *(["-v", "ON_ERROR_STOP=1"] if stop else []), "-f", str(script), database.address]
         )
+    if database.engine_name == "mariadb":
+        return _run_mariadb(database, script)
     client = shutil.which("sqlite3") or ""
     if database.engine_name == "sqlite" and not client:
         return _run_by_library(database, script)
@@ -54,6 +56,14 @@ def run_script(database: Database, script: Path, *, stop: bool = True) -> subpro
     with script.open() as file:
         ran = _run([client, *(["-bail"] if stop else []), str(database.file)], file)
     return _run_by_library(database, script) if "created with a newer version of DuckDB" in ran.stderr else ran
+
+
+def _run_mariadb(database: Database, script: Path) -> subprocess.CompletedProcess[str]:
+    """Its client ends with the first error, unless it is told not to."""
+    url = database.url
+    place = [f"--host={url.host}", f"--port={url.port}", f"--user={url.username}", str(url.database)]
+    with script.open() as file:
+        return _run(["mariadb", "--no-defaults", "--protocol=tcp", "--default-character-set=latin1", *place], file)
 
 
 @cache

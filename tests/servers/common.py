@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from toolkit.config import Database, Store
 
 
 def installed_once(name: str, install: Callable[[Path], None]) -> Path:
@@ -72,3 +75,14 @@ def _withdraw(told: Path, turn: int, users: int) -> None:
     told.unlink()
     fcntl.flock(turn, fcntl.LOCK_UN)
     fcntl.flock(users, fcntl.LOCK_EX)
+
+
+def settings(databases: Mapping[str, Database], stores: Iterable[Store] = ()) -> str:
+    """What a `toolkit.toml` says of these, for workers."""
+    lines = (f"{name} = {json.dumps(each.address)}\n" for name, each in databases.items())
+    return "[databases]\n" + "".join(lines) + "".join(map(_table, stores))
+
+
+def _table(store: Store) -> str:
+    given = {"url": store.address, **store.options}
+    return f"[stores.{store.name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in given.items())

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.servers.common import settings
 from toolkit.config import Database, Store
 
 _SECONDS = 60
@@ -47,20 +48,23 @@ class Cluster:
         return str(json.loads(self._file.read_text())["address"])
 
     def ready(self) -> None:
-        """Two workers are there, in place of those that a test has killed."""
-        for place, worker in enumerate(self.workers):
-            if worker.poll() is not None:
-                self.workers[place] = self._started("dask_worker", *self._worker)
+        """Two workers are there, in place of those that a test has killed, or frozen until they were given up."""
         import distributed
 
         connect: Any = distributed.Client
         with connect(self.address, timeout=_SECONDS, set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=_SECONDS)
+            for _ in range(2 * _SECONDS):
+                for place, worker in enumerate(self.workers):
+                    if worker.poll() is not None:
+                        self.workers[place] = self._started("dask_worker", *self._worker)
+                with suppress(TimeoutError):
+                    client.wait_for_workers(2, timeout=0.5)
+                    return
+        raise AssertionError((self.directory / "log").read_text())
 
     def know(self, databases: Mapping[str, Database], stores: Iterable[Store] = ()) -> None:
         """Let workers know these databases and stores, from their next part on."""
-        lines = (f"{name} = {json.dumps(each.address)}\n" for name, each in databases.items())
-        (self.directory / "toolkit.toml").write_text("[databases]\n" + "".join(lines) + "".join(map(_table, stores)))
+        (self.directory / "toolkit.toml").write_text(settings(databases, stores))
 
     def _wait(self, happens: object) -> None:
         for _ in range(_SECONDS * 20):
@@ -73,11 +77,6 @@ class Cluster:
         for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait()
-
-
-def _table(store: Store) -> str:
-    settings = {"url": store.address, **store.options}
-    return f"[stores.{store.name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
 
 
 @contextmanager

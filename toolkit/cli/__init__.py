@@ -240,6 +240,8 @@ def _tell(error: BaseException, arguments: Sequence[str], interrupt: _Interrupt)
         is_heard = interrupt.received or isinstance(error.__cause__ or error, KeyboardInterrupt)
         word = "Interrupted" if is_heard else "Aborted"
         say(f"{word}; what was not committed is rolled back.", err=True)
+        for note in (*getattr(error, "__notes__", ()), *getattr(error.__cause__, "__notes__", ())):
+            say(note, err=True)
         return EXIT_INTERRUPTED
     if isinstance(error, LostOutputError) and error.is_unread and not error.done:
         # Whoever read it has seen enough, as `head` has.

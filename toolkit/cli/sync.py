@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from toolkit.core.plan import SyncResult
     from toolkit.operations.parts.crew import WorkerOptions
     from toolkit.operations.transfer.deletes import DeleteLimit
+    from toolkit.operations.transfer.options import Options
 
 
 def _limit(_: click.Context, __: click.Parameter, value: str | None) -> DeleteLimit | None:
@@ -164,20 +165,20 @@ def sync(
     in their store are refused.
     """
     workers, _, _ = taken(which), which.pop("resume"), which.pop("restart")
-    if workers is not None and not verify_only:
-        return _load_in_parts(ctx, workers)
     if verify_only:
         _require_comparison(ctx.params)
         which |= {"where_source": where_source, "rows": rows, "show_pii": show_pii, "workers": workers}
         return compare(ctx.obj, source, target, tables, as_json=as_json, **which)
+    _require_sense(since, overlap, max_delete, delete=delete, soft_delete=soft_delete)
+    mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
+    options = make_options(no_verify, batch_rows, commit_every, mode, max_delete, hold_triggers=hold_triggers)
+    if workers is not None:
+        return _load_in_parts(ctx, workers, options)
     from toolkit.cli.progress import progress_on_stderr
     from toolkit.operations.sync import sync as run
     from toolkit.operations.transfer.watermarks import Since
 
-    _require_sense(since, overlap, max_delete, delete=delete, soft_delete=soft_delete)
     _require_dry_run(ctx.params)
-    mode = "replace" if delete else "soft-delete" if soft_delete else "upsert"
-    options = make_options(no_verify, batch_rows, commit_every, mode, max_delete, hold_triggers=hold_triggers)
     with progress_on_stderr() as progress:
         result = run(
             ctx.obj,
@@ -207,28 +208,35 @@ def sync(
     return code
 
 
-def _load_in_parts(ctx: click.Context, workers: WorkerOptions) -> int:
-    """Have workers fill one empty table."""
+def _load_in_parts(ctx: click.Context, workers: WorkerOptions, options: Options) -> int:
+    """Have workers bring the rows of large tables to the target."""
     from toolkit.cli.progress import progress_on_stderr
     from toolkit.operations.parts.loading import load_in_parts
 
     given = ctx.params
-    require_alone(ctx, "resume", "restart", "dry_run")
-    if len(given["tables"]) != 1:
-        raise click.UsageError("--workers fills one empty table: name just that one.")
+    require_alone(ctx, "resume", "restart", "dry_run", *_SELECTING, *_OF_OPTIONS)
     if given["resume"] and given["restart"]:
         raise click.UsageError("Give either --resume or --restart, not both.")
+    more: dict[str, Any] = {name: given[name] for name in _SELECTING if given[name]}
+    if any(given[name] for name in _OF_OPTIONS):
+        more["options"] = options
     with progress_on_stderr() as progress:
         result = load_in_parts(
             ctx.obj,
             given["source"],
             given["target"],
-            given["tables"][0],
+            given["tables"],
             workers,
             progress=progress,
             **{name: given[name] for name in ("resume", "restart", "dry_run")},
+            **more,
         )
     return _finish(ctx.obj, result, as_json=given["as_json"])
+
+
+# What is asked of a sync by workers, too.
+_SELECTING = ("where", "where_source", "exclude", "exclude_columns", "keys")
+_OF_OPTIONS = ("delete", "soft_delete", "max_delete", "no_verify", "batch_rows", "hold_triggers")
 
 
 def _is_to_be_written(result: SyncResult) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.engines.contract import EngineSettings, StoreAccess
-from toolkit.engines.registry import engine_of, schemes
+from toolkit.engines.registry import engine_of, schemes, untried
 from toolkit.engines.urls import parsed_url
 from toolkit.errors import EngineOptionError, UnknownNameError
 
@@ -59,7 +59,8 @@ class Database:
         """
         found = engine_of(self.address)
         if found is None:
-            raise UnknownNameError("engine", parsed_url(self.name, self.address).get_backend_name(), schemes())
+            scheme = parsed_url(self.name, self.address).get_backend_name()
+            raise UnknownNameError("engine", scheme, schemes(), otherwise=untried(scheme))
         return found
 
     @cached_property

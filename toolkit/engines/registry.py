@@ -38,6 +38,13 @@ ENGINES: tuple[Entry, ...] = (
     Entry(("delta",), "toolkit.engines.delta.engine"),
     Entry(("mariadb", "mysql"), "toolkit.engines.mariadb.engine"),
 )
+# Of these, no server was there to try anything on; of some, what the portable code would send is compiled in tests.
+_UNTRIED = {
+    **dict.fromkeys(("mssql",), ("SQL Server", True)),
+    **dict.fromkeys(("oracle",), ("Oracle", True)),
+    **dict.fromkeys(("cockroachdb", "cockroach"), ("CockroachDB", True)),
+    **dict.fromkeys(("spanner",), ("Spanner", False)),
+}
 TEST_SERVERS: Mapping[str, str] = {"postgres": "TOOLKIT_TEST_POSTGRES_URL", "mariadb": "TOOLKIT_TEST_MARIADB_URL"}
 """By a database's name, what says where the pytest plugin may make and drop some; none of a database's own settings."""
 
@@ -57,6 +64,19 @@ def _by_scheme(name: str) -> Iterator[Entry]:
     """All entries, the one of a scheme of that name first: the others need not be loaded then."""
     yield from (entry for entry in ENGINES if name in entry.schemes)
     yield from (entry for entry in ENGINES if name not in entry.schemes)
+
+
+def untried(scheme: str) -> str:
+    """What was tried of an engine that there is none of here, as a sentence; empty of any other."""
+    if scheme not in _UNTRIED:
+        return ""
+    title, is_compiled = _UNTRIED[scheme]
+    tried = (
+        f"the statements of the portable code are compiled by SQLAlchemy's dialect for {title}, and none was ever run"
+        if is_compiled
+        else f"nothing was ever written for {title}"
+    )
+    return f"There is no engine for it because no server was there to try one on: {tried}."
 
 
 def schemes() -> list[str]:

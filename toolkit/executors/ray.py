@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar
 
 from toolkit.errors import MissingDriverError, WorkersError
@@ -49,28 +50,40 @@ class RayExecutor:
 
         def submit() -> None:
             for part in incoming:
-                given[remote.remote(task(work, part))] = part
+                with self._told():
+                    given[remote.remote(task(work, part))] = part
                 return
 
         try:
             for _ in range(in_flight):
                 submit()
             while given:
-                (future, *_), _ = self._ray.wait(list(given), num_returns=1)
+                with self._told():
+                    (future, *_), _ = self._ray.wait(list(given), num_returns=1)
                 part = given.pop(future)
-                yield self._outcome(future, part).result(part)
+                with self._told(part):
+                    outcome = self._ray.get(future)
+                assert isinstance(outcome, Outcome)
+                yield outcome.result(part)
                 submit()
         finally:
             for future in given:
-                self._ray.cancel(future)
+                # Of a cluster that is lost, nothing can be cancelled.
+                with suppress(self._ray.exceptions.RayError, OSError, RuntimeError):
+                    self._ray.cancel(future)
 
-    def _outcome(self, future: Any, part: object) -> Outcome:
+    @contextmanager
+    def _told(self, part: object = None) -> Iterator[None]:
+        """Turn the engine's errors into this package's: a part that was lost with its worker, or the cluster."""
         try:
-            found = self._ray.get(future)
-        except (self._ray.exceptions.RayError, OSError, ConnectionError) as error:
-            raise WorkersError(
-                f"{part}: lost with its worker ({type(error).__name__}: {str(error).partition(chr(10))[0]}).",
-                "Look into the cluster's logs, then run again.",
-            ) from error
-        assert isinstance(found, Outcome)
-        return found
+            yield
+        except (self._ray.exceptions.RayError, OSError, RuntimeError) as error:
+            reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            if part is not None and isinstance(error, self._ray.exceptions.RayError):
+                fact, advice = (
+                    f"{part}: lost with its worker ({reason}).",
+                    "Look into the cluster's logs, then run again.",
+                )
+            else:
+                fact, advice = f"The Ray cluster at {self._address} is lost ({reason}).", "Run again when it is back."
+            raise WorkersError(fact, advice) from error

@@ -39,11 +39,10 @@ from toolkit.operations.migrations.revisions import exists, require_one_revision
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.wanted import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
-from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.misfits import telling_all_misfits
-from toolkit.operations.transfer.options import Mode, Options
+from toolkit.operations.transfer.options import Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
 from toolkit.operations.transfer.repeated_keys import repeated_key
 from toolkit.operations.transfer.request import Transfer, TransferResult, transferred
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
     from toolkit.operations.project import Project
     from toolkit.operations.transfer.converting import Conversions
     from toolkit.operations.transfer.rejects import Rejects
+    from toolkit.operations.transfer.request import Staging
     from toolkit.operations.transfer.sampling import Sample
     from toolkit.operations.transfer.sources import SourceTables
     from toolkit.operations.transfer.watermarks import Since
@@ -93,6 +93,7 @@ def sync(
     rows: int = 0,
     show_pii: bool = False,
     progress: Progress | None = None,
+    staging: Staging | None = None,
 ) -> SyncResult:
     """Write to `target` what differs in `source`; rows that only the target has stay, unless the options say otherwise.
 
@@ -112,7 +113,7 @@ def sync(
         ToolkitError: everything that can go wrong, with what to do next; the target is then as it was before.
     """
     started = time.perf_counter()
-    options = _effective(options or Options(), since)
+    options = (options or Options()).limited(sees_deletes=since is None)
     config = config.of(source, target)
     databases = config.database(source), config.database(target)
     _require_two(*databases)
@@ -142,6 +143,7 @@ def sync(
             rejects=_rejects(rejects, elsewhere.names, match=match, attachments=attachments),
             conversions=converted,
             sample=_sample(rows, chosen.project, show_pii=show_pii) if rows and dry_run else None,
+            staging=staging,
         ).done()
 
 
@@ -174,6 +176,7 @@ class _Sync:
     conversions: Conversions
     rejects: Rejects | None = None
     sample: Sample | None = None
+    staging: Staging | None = None
 
     @property
     def project(self) -> Project:
@@ -186,6 +189,8 @@ class _Sync:
         with _guarding(removes), self._origin() as origin:
             elsewhere, specs = self.elsewhere, [spec.at_source for spec in self.specs]
             origin.lock_tables(specs, progress)
+            if self.staging is not None:
+                self.staging.share(origin)
             running = origin.running_transactions() if self.since else ()
             if removes and elsewhere.names is None:
                 require_one_revision(origin, self.target, self.project)
@@ -272,7 +277,7 @@ class _Sync:
         except (MissingParentError, RefusedRowError, UniqueConflictError, UnrepresentableValueError) as error:
             if isinstance(error, MissingParentError) and error.parent in {spec.name for spec in self.specs}:
                 error.advice = "Correct the rows at the source."
-            is_answered = self.match or self.attachments.stores or "--set " in error.advice
+            is_answered = self.match or self.attachments.stores or self.staging or "--set " in error.advice
             if self.rejects is None and not is_answered:
                 error.advise_last("Or leave such rows out, with those that depend on them: --rejects DIR.")
             raise
@@ -289,6 +294,8 @@ class _Sync:
     def _transferred(self, request: Transfer, origin: Connection, elsewhere: Elsewhere) -> TransferResult:
         """Transfer the rows; those that cannot be written are left out, where that was asked for."""
         rejects, project = self.rejects, elsewhere.project
+        if self.staging is not None:
+            return self.staging.transferred(request, project, self.progress)
         if rejects is None or request.problems:
             return transfer(request, project, self.progress)
         from toolkit.operations.transfer.rejecting import Rejecting
@@ -368,19 +375,6 @@ def _rejects(directory: Path | str | None, names: Renames | None, **others: obje
     from toolkit.operations.transfer.rejects import Rejects
 
     return Rejects.into(directory, names, others)
-
-
-def _effective(options: Options, since: Since | None) -> Options:
-    """The options with the limit that every deleting sync has.
-
-    Raises:
-        ConfigurationError: rows are to be deleted that `since` cannot see.
-    """
-    if since is not None and options.mode is not Mode.UPSERT:
-        raise ConfigurationError(
-            "Rows that changed since the last sync do not show which are gone.", "Delete by a sync without --since."
-        )
-    return replace(options, max_delete=options.max_delete or DeleteLimit()) if options.mode.removes else options
 
 
 @contextmanager

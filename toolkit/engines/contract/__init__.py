@@ -7,7 +7,7 @@ package overrides single methods of these where its engine differs or does bette
 declared here, never for its name. `tests/contracts` is what it has to pass, `tests/engines/fourth` a short example.
 """
 
-from toolkit.engines.contract.as_sent import TakesAsSent
+from toolkit.engines.contract.as_sent import TakesAsSent, TakesBeside
 from toolkit.engines.contract.capabilities import Capabilities
 from toolkit.engines.contract.configured import Configured, EngineSettings, StoreAccess
 from toolkit.engines.contract.connection import Connection, Table
@@ -55,6 +55,7 @@ __all__ = [
     "Table",
     "TableScript",
     "TakesAsSent",
+    "TakesBeside",
     "Templates",
     "WrittenPart",
 ]

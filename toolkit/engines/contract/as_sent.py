@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pyarrow as pa
+
     from toolkit.core.digest import TableDigest
 
 
@@ -24,4 +26,19 @@ class TakesAsSent(Protocol):
 
         Raises:
             UnnamedRowError: a row is refused; `why_refused` finds it.
+        """
+
+
+@runtime_checkable
+class TakesBeside(Protocol):
+    """A table that takes the rows of another of the same database, which never leave the server."""
+
+    def takes_beside(self, source: object) -> bool:
+        """Whether it can: the other is there, and its columns have the same types."""
+
+    def upsert_beside(self, source: Any, keys: pa.Table) -> int:
+        """Write the rows with these keys, as `Table.upsert_many` does, in one statement; the number written.
+
+        Raises:
+            RefusedRowError, UniqueConflictError, MissingParentError: named with the rows concerned.
         """

@@ -32,6 +32,8 @@ class Engine(ABC):
     """Whether applications can use it by an asynchronous driver."""
     has_savepoints: ClassVar[bool] = True
     """Whether a part of a transaction can be undone."""
+    commits_parts: ClassVar[bool] = False
+    """Whether tables are files, which any number of processes write, and one commits: its connections say how."""
     checks_with: ClassVar[str | None] = None
     """The statement that checks at once what constraints leave to the end of a transaction."""
     makes_with: ClassVar[tuple[str, ...]] = ()

@@ -1,4 +1,4 @@
-"""What an engine may bring so that an empty table is filled by several sessions at once, and yet as one."""
+"""What an engine may bring so that rows are written by several sessions at once, and yet as by one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class RunAbout:
-    """What a run was begun with: its table's full name, its source, and which columns are filled."""
+    """What a run was begun with: its table's name, its source, which columns are filled, and of which rows.
+
+    `run` is the name of what is made for this table; the first of several tables has the name of all of them, the
+    others that and a number. With `replaces`, the table is one that this very run has made, whose place is taken.
+    """
 
     run: str
     table: str
@@ -37,10 +41,20 @@ class RunAbout:
     source_identity: str
     columns: tuple[str, ...]
     began: str
+    conditions: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+    replaces: bool = False
+    parts: int = 0
+    """How many there were when it was begun; a ledger that has others by now is not one to rest on."""
+
+    @property
+    def group(self) -> str:
+        """The name of the run of all its tables, by which it is taken up."""
+        return self.run.partition("_")[0]
 
 
 class Run(Protocol):
-    """A new table that is filled by others, a part in one transaction each, until it takes an empty table's place.
+    """A stage: a table that is filled by others, a part in one transaction each, and then written to the one it is for.
 
     Beside it lies a ledger: a row for each part, which is written in the transaction that writes the part's rows. All
     of it is asked of the connection that has the right to write, and by nobody else.
@@ -52,14 +66,10 @@ class Run(Protocol):
 
     @property
     def spec(self) -> TableSpec:
-        """The new table."""
+        """The stage, all of whose rows are those of the run."""
 
     def begin(self, parts: Sequence[Part]) -> None:
-        """Make the new table and its ledger, and commit.
-
-        Raises:
-            RunError: the new table could not take the other's place, for what belongs to that.
-        """
+        """Make the stage and its ledger. Where it could not take the other's place, `about` says so from here on."""
 
     def parts(self) -> Sequence[Part]:
         """All parts, as they were cut when it was begun."""
@@ -78,23 +88,21 @@ class Run(Protocol):
         """
 
     def close_for_writers(self) -> None:
-        """Let nobody write to the new table any more."""
+        """Let nobody write to the stage any more."""
 
-    def take_place(self) -> None:
-        """Give the new table the other's name, keys, indexes and constraints; `commit` makes it last.
+    def take_place(self) -> bool:
+        """Let the stage be the other table, with its name, keys, indexes and constraints; `commit` makes it last.
 
-        Raises:
-            ChangedSincePlanError: the other has rows by now.
-            RunError: it would not be the same table.
+        False if that has rows by now, or anything that would be lost or another; then nothing was done.
         """
 
     def remove(self) -> None:
-        """Drop the new table and its ledger, and commit."""
+        """Drop the stage and its ledger, and commit."""
 
 
 @runtime_checkable
 class LoadsInParts(Connection, Protocol):
-    """A connection that writes, to a database whose tables can be filled so."""
+    """A connection that writes, to a database whose tables can be written so."""
 
     def new_run(self, spec: TableSpec, about: RunAbout) -> Run:
         """A run for a table that is yet to be begun."""
@@ -105,10 +113,10 @@ class LoadsInParts(Connection, Protocol):
 
 @runtime_checkable
 class FillsParts(Connection, Protocol):
-    """A connection of a process of its own, which fills parts; none of it is rolled back by its end but the last."""
+    """A connection by the side of the one that has the right to write; in a process of its own, it fills parts."""
 
     def fill(self, spec: TableSpec, run: str, part: int, source: Table) -> Loaded:
-        """Copy the rows of a part into a run's new table, unless that is done; what the ledger says then.
+        """Copy the rows of a part into a run's stage, unless that is done; what the ledger says then.
 
         Older attempts at it are ended first: none of them can commit any more.
 

@@ -50,6 +50,9 @@ class Script(Protocol):
     def end(self, tables: Sequence[TableScript], changes: int) -> Iterator[str]:
         """The statements behind the last of them, which together change so many rows: checks, then COMMIT."""
 
+    def kept(self, spec: TableSpec, /) -> Sequence[str]:
+        """The columns that the engine would change with every update that does not name them."""
+
     def literals(self, spec: TableSpec, batch: pa.RecordBatch) -> Mapping[str, list[str]]:
         """The columns of a batch, which holds the key and may lack others, as SQL literals.
 

@@ -25,6 +25,7 @@ class Delta(Engine):
     title = "Delta Lake"
     dialect = "duckdb"
     has_savepoints = False
+    commits_parts = True
     has_migrations = False
 
     def url(self, database: Configured) -> URL:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from toolkit.core.values import shortened
 from toolkit.engines.mariadb.dialect import DIALECT
+from toolkit.engines.mariadb.literals import script_literals
 from toolkit.engines.mariadb.types import LABELS, TEXTS, ActualType, actual_type, labels_of
 from toolkit.engines.portable.adapters import Adapter, MisfitError
 
@@ -90,6 +91,10 @@ class MariaDBAdapter(Adapter):
         """The same, of values of a type that the column is for."""
         listed: list[Any] = values.to_pylist()
         return listed
+
+    def literals(self, values: pa.Array) -> list[str]:
+        """For `mariadb`: of texts with a character of control or a backslash, the digits of their bytes."""
+        return script_literals(self.encode(values))
 
     def length(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
         """The expression of how many bytes a stored value has."""

@@ -329,6 +329,35 @@ class Nested(_OwnForm):
         return self.form.parse_json(json.loads(text))
 
 
+class Stored(MariaDBAdapter):
+    """Any value, by the server's text of it, and bytes as such: what a conversion is given."""
+
+    has_own_form = True
+
+    def is_read(self, actual: ActualType) -> bool:
+        return True
+
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        cell = sa.type_coerce(source, sa.types.NullType())
+        if self.actual.name in BYTES | SHAPES:
+            return sa.func.concat("b", sa.func.hex(cell))
+        number = sa.literal_column({"bit": "0"}.get(self.actual.name, "0e0"))
+        is_number = self.actual.name in FLOATS | {"bit"}
+        return sa.func.concat("t", sa.cast(cell.op("+")(number) if is_number else cell, sa.CHAR))
+
+    def told(self, cell: str) -> str:
+        if self.actual.name in BYTES | SHAPES:
+            return marked(f"CONCAT('b', HEX({cell}))")
+        number = {"bit": " + 0", **dict.fromkeys(FLOATS, " + 0e0")}.get(self.actual.name, "")
+        return marked(f"CONCAT('t', CAST({cell}{number} AS CHAR))")
+
+    def incoming(self, *fetched: pa.Array) -> pa.Array:
+        return fetched[0].cast(pa.string())
+
+    def decode(self, values: Sequence[Any]) -> pa.Array:
+        return pa.array(values, pa.string())
+
+
 ADAPTERS: dict[str, type[MariaDBAdapter]] = {
     Kind.TEXT: Text,
     Kind.JSON: Json,
@@ -351,6 +380,7 @@ ADAPTERS: dict[str, type[MariaDBAdapter]] = {
     Kind.TIMETZ: _OwnForm,
     Kind.CALENDAR_INTERVAL: _OwnForm,
     Kind.NATIVE: Native,
+    Kind.STORED: Stored,
 }
 
 

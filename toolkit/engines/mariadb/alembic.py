@@ -16,6 +16,8 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     inspect,
+    literal_column,
+    select,
 )
 from sqlalchemy.exc import DBAPIError
 
@@ -24,10 +26,12 @@ from toolkit.core.verbatim import verbatim
 from toolkit.engines.mariadb.alembic_session import accept
 from toolkit.engines.mariadb.column_definition import Changes, ColumnDefinition, keyed_table
 from toolkit.engines.mariadb.compared_types import is_same_type, usual_type
-from toolkit.engines.mariadb.kept_column import keeping_values
+from toolkit.engines.mariadb.dialect import is_enforced
+from toolkit.engines.mariadb.kept_column import keeping_values, locked
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
 from toolkit.engines.portable.alembic_batch import identifiers
 from toolkit.engines.portable.changed_types import require_not_null, require_parents, require_unique
+from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +94,21 @@ class MariaDBImpl(MySQLImpl):
             made = ColumnDefinition(self._asked, table_name, column_name, schema).default_text(default, None)
             change = f"SET DEFAULT {made}"
         self._run(f"{alter} ALTER COLUMN {self._quoted(column_name)} {change}")
+
+    def add_column(self, table_name: str, column: Column[Any], *, schema: str | None = None, **options: Any) -> None:
+        """The column; one that has to have a value gets one where there are rows, which the server would make up."""
+        has_value = column.nullable or column.server_default is not None or column.computed is not None
+        if has_value or column.autoincrement is True:
+            super().add_column(table_name, column, schema=schema, **options)
+            return
+        table = Table(table_name, MetaData(), schema=schema)
+        with locked(self._asked, table):
+            if self._asked.execute(select(literal_column("1")).select_from(table).limit(1)).first() is not None:
+                raise MigrationError(
+                    f"{table.fullname} has rows, which have no value for the new column {column.name}: it is NOT NULL.",
+                    "Add it with a server_default, or as one that may be NULL, which later becomes NOT NULL.",
+                )
+            super().add_column(table_name, column, schema=schema, **options)
 
     def drop_column(
         self,
@@ -207,6 +226,11 @@ class MariaDBImpl(MySQLImpl):
             if isinstance(item, Index):
                 require_unique(self._asked, item)
             raise
+
+    def _compare_index_unique(self, metadata_index: Index, reflected_index: Index) -> str | None:
+        if is_enforced(metadata_index) == bool(reflected_index.unique):
+            return None
+        return super()._compare_index_unique(metadata_index, reflected_index)
 
     # -- scripts -------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from toolkit.core.progress import SILENT, Progress
 from toolkit.core.schema import Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
+from toolkit.engines.contract import Script
 from toolkit.engines.mariadb import catalogue
 from toolkit.engines.mariadb.dialect import is_enforced
 from toolkit.engines.mariadb.modes import MODES, set_mode
@@ -46,6 +47,12 @@ class MariaDBConnection(MariaDBSession):
     def repository(self, spec: TableSpec) -> MariaDBRepository:
         """Access to one table."""
         return MariaDBRepository(self, spec)
+
+    def script(self) -> Script:
+        """How a script for the server's own client is written."""
+        from toolkit.engines.mariadb.script import MariaDBScript
+
+        return MariaDBScript(self)
 
     def lock_tables(self, specs: Sequence[TableSpec], progress: Progress = SILENT) -> None:
         """Keep these tables from being altered, and see that what is written to them can be undone.

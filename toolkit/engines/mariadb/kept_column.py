@@ -13,7 +13,7 @@ from toolkit.engines.portable.changed_types import lost_as, require_none
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
 _STAGE = "toolkit_change"
 _OLD, _NEW, _BACK = "toolkit_old", "toolkit_new", "toolkit_back"
@@ -40,8 +40,7 @@ def keeping_values(connection: Connection, column: ColumnDefinition, new: str) -
         cursor.execute(statement.replace("%%", "%"))
         cursor.close()
 
-    connection.execute(verbatim(f"LOCK TABLES {place} WRITE".replace("%%", "%")))
-    try:
+    with locked(connection, column.table):
         run(f"CREATE TEMPORARY TABLE {_STAGE} ENGINE=InnoDB AS SELECT {comma}{name} AS {_OLD} FROM {place} LIMIT 0")
         try:
             run(f"ALTER TABLE {_STAGE} ADD {_NEW} {new} NULL, ADD {_BACK} {column.type} NULL")
@@ -54,8 +53,17 @@ def keeping_values(connection: Connection, column: ColumnDefinition, new: str) -
         finally:
             run(f"DROP TEMPORARY TABLE {_STAGE}")
         yield
+
+
+@contextmanager
+def locked(connection: Connection, table: Table) -> Iterator[None]:
+    """Keep others from writing to a table; what was done before is committed."""
+    place = connection.dialect.identifier_preparer.format_table(table)
+    connection.execute(verbatim(f"LOCK TABLES {place} WRITE".replace("%%", "%")))
+    try:
+        yield
     finally:
-        run("UNLOCK TABLES")
+        connection.execute(verbatim("UNLOCK TABLES"))
 
 
 def _require_same(connection: Connection, column: ColumnDefinition, new: str) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from pymysql.converters import escape_string
 
+from toolkit.engines.mariadb.dialect import CHARSET
+from toolkit.engines.portable.literals import CONTROL, quoted_text
+
 _SPECIAL = re.compile("[\0\n\r\x1a\"'\\\\]")
 
 
@@ -50,3 +53,12 @@ def literals(values: Sequence[Any]) -> list[str]:
     if write is _text and _SPECIAL.search("".join(filter(None, values))) is None:
         return ["NULL" if value is None else f"'{value}'" for value in values]
     return ["NULL" if value is None else write(value) for value in values]
+
+
+def script_literals(values: Sequence[Any]) -> list[str]:
+    """The same for a script, in whose mode a backslash is none, and which the client reads line by line."""
+    return [_script_text(value) if isinstance(value, str) else literal(value) for value in values]
+
+
+def _script_text(text: str) -> str:
+    return f"_{CHARSET} x'{text.encode().hex()}'" if "\\" in text or CONTROL.search(text) else quoted_text(text)

@@ -21,6 +21,8 @@ from toolkit.engines.portable.table import TableRepository
 
 # Rows that SQLAlchemy keeps at a time of what the server sends: they may be wide.
 _BUFFERED_ROWS = 32
+# Rows that are taken apart at a time.
+_TOLD_ROWS = 2_048
 
 
 class MariaDBRepository(KeyedTable):
@@ -49,9 +51,10 @@ class MariaDBRepository(KeyedTable):
         row = row_expression([(column, self.quote(column.name)) for column in columns])
         any_long = False
         query = f"SELECT {row} FROM {self.source(self.name)} AS told"
+        most = min(_TOLD_ROWS, self._fitting_rows(batch_rows))
         with (
             self.connection.translated(),
-            closing(self.connection.raw.values(query, self._fitting_rows(batch_rows), self.batch_bytes)) as told,
+            closing(self.connection.raw.values(query, most, self.batch_bytes)) as told,
         ):
             for rows in told:
                 short = [each for each in rows if each is not None]

@@ -47,6 +47,10 @@ class Script(ABC):
     def end(self, tables: Sequence[TableScript], changes: int) -> Iterator[str]:
         """The statements behind the last of them, which together change so many rows: checks, then COMMIT."""
 
+    def kept(self, _spec: TableSpec) -> Sequence[str]:
+        """The columns that the engine would change with every update that does not name them."""
+        return ()
+
     def _column(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[str]:
         """A column as literals.
 

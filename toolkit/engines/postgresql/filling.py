@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from psycopg import errors as pg
 
 from toolkit.core.digest import TableDigest, digest_passthrough
 from toolkit.engines.contract import Loaded, Table
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 class FillingConnection(PostgresConnection):
     """A session that writes parts, beside others: the right to write is their coordinator's."""
 
+    _keeps_number = False
+
     def _take_turn(self) -> None:
         if self._is_pooled:
             raise DatabaseUnavailableError(
@@ -35,18 +41,35 @@ class FillingConnection(PostgresConnection):
         attempt, done = self._begun(spec, run, part)
         if done is not None:
             return done
+        try:
+            self._keeps_number = True
+            return self._written(spec, run, part, attempt, source)
+        except (pg.InFailedSqlTransaction, sa.exc.InternalError):
+            # A row is refused, and looked for where a savepoint undoes what that has ended.
+            self.sqlalchemy.rollback()
+            self._begin()
+            self._keeps_number = False
+            return self._written(spec, run, part, attempt, source)
+        finally:
+            self._keeps_number = False
+
+    def _written(self, spec: TableSpec, run: str, part: int, attempt: int, source: Table) -> Loaded:
+        """Copy the part, with its line in the ledger, and commit."""
         started = time.perf_counter()
         ledger = Ledger(self.raw, spec, run)
         with self.translated():
             if not ledger.claim(part, attempt):
                 raise FencedError(spec.name, part, attempt)
-        new = run_spec(spec, run)
-        digest = self._copied(new, source)
+        digest = self._copied(run_spec(spec, run), source)
         loaded = Loaded(part, digest, attempt, time.perf_counter() - started)
         with self.translated():
             ledger.write(loaded)
         self.commit()
         return loaded
+
+    def savepoint(self) -> AbstractContextManager[Any]:
+        """None while a part is copied: its rows would carry another number than the one by which they are undone."""
+        return nullcontext() if self._keeps_number else super().savepoint()
 
     def _begun(self, spec: TableSpec, run: str, part: int) -> tuple[int, Loaded | None]:
         """End whoever was at this part before, and count the attempt."""

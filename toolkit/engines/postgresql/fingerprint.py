@@ -45,6 +45,7 @@ _HINDRANCES = (
     "grants",
     "grants on columns",
     "publications",
+    "subscriptions",
     "partitions or parents",
     "security labels",
 )
@@ -75,6 +76,7 @@ _KINDS = {
         "SELECT pubname FROM pg_publication_tables, pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace "
         "WHERE c.oid = $TABLE AND schemaname = nspname AND tablename = relname"
     ),
+    "subscriptions": "SELECT srsubid FROM pg_subscription_rel WHERE srrelid = $TABLE",
     "partitions or parents": (
         "SELECT inhrelid, inhparent FROM pg_inherits WHERE $TABLE IN (inhrelid, inhparent) UNION ALL "
         "SELECT oid, oid FROM pg_class WHERE oid = $TABLE AND relkind <> 'r'"
@@ -82,13 +84,18 @@ _KINDS = {
     "security labels": "SELECT provider, label FROM pg_seclabel WHERE objoid = $TABLE",
     "numbers that the server gives": (
         "SELECT attname, attidentity, q.seqtypid, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, "
-        "q.seqcycle, relname, relowner, relacl::text FROM pg_attribute JOIN pg_sequence AS q ON seqrelid = "
+        "q.seqcycle, relname, relowner, relacl::text, obj_description(c.oid, 'pg_class') "
+        "FROM pg_attribute JOIN pg_sequence AS q ON seqrelid = "
         "pg_get_serial_sequence($TABLE::text, attname)::regclass JOIN pg_class AS c ON c.oid = seqrelid "
         "WHERE attrelid = $TABLE AND attnum > 0 AND NOT attisdropped"
     ),
     "its kind, owner, tablespace or options": (
         "SELECT relkind, relpersistence, relowner, reltablespace, relam, reloptions, relreplident, reloftype, "
         "obj_description(oid, 'pg_class') FROM pg_class WHERE oid = $TABLE"
+    ),
+    "options of what lies beside it": (
+        "SELECT beside.reloptions FROM pg_class AS c JOIN pg_class AS beside ON beside.oid = c.reltoastrelid "
+        "WHERE c.oid = $TABLE"
     ),
     "columns": (
         "SELECT attname, format_type(atttypid, atttypmod), attnotnull, attgenerated, attcollation::regcollation::text, "
@@ -107,5 +114,8 @@ _KINDS = {
         "FROM pg_attribute WHERE attrelid = indexrelid) FROM pg_index JOIN pg_class ON oid = indexrelid "
         "WHERE indrelid = $TABLE"
     ),
-    "statistics": "SELECT pg_get_statisticsobjdef(oid), stxowner FROM pg_statistic_ext WHERE stxrelid = $TABLE",
+    "statistics": (
+        "SELECT pg_get_statisticsobjdef(oid), stxowner, to_jsonb(s) ->> 'stxstattarget', "
+        "obj_description(oid, 'pg_statistic_ext') FROM pg_statistic_ext AS s WHERE stxrelid = $TABLE"
+    ),
 }

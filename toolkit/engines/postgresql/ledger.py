@@ -1,4 +1,4 @@
-"""The ledger of a run: which parts of a new table are written, by which attempt, and with which digest."""
+"""The ledger of a run: which parts of a stage are written, by which attempt, and with which digest."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _LEDGER = "_parts"
 
 
 def run_table(spec: TableSpec, run: str) -> sa.Table:
-    """The new table of a run, in the schema of the one whose place it will take."""
+    """The stage of a run, in the schema of the table that it is for."""
     return spec.table.to_metadata(sa.MetaData(), name=f"{_PREFIX}{run}", referred_schema_fn=lambda *_: None)
 
 
 def run_spec(spec: TableSpec, run: str) -> TableSpec:
-    """The same; messages have the other's name."""
-    return replace(spec, table=run_table(spec, run), foreign_keys=())
+    """The same, of which all rows are the run's; messages have the other's name."""
+    return replace(spec, table=run_table(spec, run), foreign_keys=(), conditions=(), source_conditions=())
 
 
 def session_name(run: str, part: int, attempt: int) -> str:
@@ -38,7 +38,7 @@ def session_name(run: str, part: int, attempt: int) -> str:
 
 
 class Ledger:
-    """The table beside the new one, asked on one connection."""
+    """The table beside the stage, asked on one connection."""
 
     def __init__(self, connection: psycopg.Connection[Any], spec: TableSpec, run: str) -> None:
         self._connection, self._run = connection, run
@@ -47,8 +47,9 @@ class Ledger:
 
     def make(self, about: RunAbout, parts: Sequence[Part]) -> None:
         """Make it, with a row for each part."""
+        kept = "" if about.replaces else "UNLOGGED "
         self._connection.execute(
-            f"CREATE TABLE {self.name} (part int PRIMARY KEY, condition text, attempt int NOT NULL DEFAULT 0, "
+            f"CREATE {kept}TABLE {self.name} (part int PRIMARY KEY, condition text, attempt int NOT NULL DEFAULT 0, "
             "rows bigint, total numeric(20), seconds float8, writer xid)"
         )
         self._connection.execute(f"COMMENT ON TABLE {self.name} IS {literal(json.dumps(asdict(about)))}")
@@ -127,7 +128,8 @@ def runs_for(connection: psycopg.Connection[Any], spec: TableSpec) -> Sequence[R
     for (comment,) in found:
         about = json.loads(comment or "{}")
         if about.get("table") == spec.table.name:
-            runs.append(RunAbout(**{**about, "columns": tuple(about["columns"])}))
+            found_as: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in about.items()}
+            runs.append(RunAbout(**found_as))
     return runs
 
 

@@ -1,26 +1,33 @@
-"""An empty table of PostgreSQL filled as a new one, by several sessions, which then takes its place.
+"""A table of PostgreSQL as a stage, filled by several sessions; or as a new table, which takes the other's place.
 
-Nothing is left for the place to lack: before the first row, the new table takes it in a transaction that is rolled
-back, and whatever another fingerprint then tells apart is refused.
+Whatever hangs on a table (foreign keys, views, grants, triggers, policies, publications, partitions) stays where rows
+are written into it from the stage. Its place is taken of tables alone that the run itself has made, where that saves
+writing all rows once more; and only if nothing is there to be lost: before the first row, the stage takes it in a
+transaction that is rolled back, and another fingerprint afterwards shows what would be another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import psycopg
 import sqlalchemy as sa
+from psycopg import errors as pg
 
 from toolkit.engines.contract import Loaded, Part, RunAbout
 from toolkit.engines.postgresql.fingerprint import Fingerprint
 from toolkit.engines.postgresql.ledger import Ledger, end_sessions, run_spec, runs_for
 from toolkit.engines.postgresql.sql import literal, qualified, quoted
-from toolkit.errors import ChangedSincePlanError, RunError
+from toolkit.errors import RunError
 
 if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
     from toolkit.engines.postgresql.session import PostgresSession
+
+
+class _StaysError(Exception):
+    """The other table is not to be replaced."""
 
 
 class PostgresRun:
@@ -41,22 +48,39 @@ class PostgresRun:
         return self._new, self._ledger.name
 
     def begin(self, parts: Sequence[Part]) -> None:
-        """Make the new table and its ledger; see that it could take the other's place."""
+        """Make the stage and its ledger; see whether it could take the other's place.
+
+        A stage that is not the table to be is another's business neither to replicate nor to read: it is unlogged, so
+        that no publication of all tables has it, and its owner's alone. A server that crashes empties it, and its
+        ledger.
+        """
+        self.about = replace(self.about, parts=len(parts))
         with self._session.translated():
-            run = self._session.run
-            found = Fingerprint.of(self._session.raw, self._old)
-            if found.hindrances:
-                raise self._refused(found.hindrances, "would be lost or left behind if another table took its place")
-            if unfilled := self._numbered() - set(self._other.column_names):
-                raise self._refused(unfilled, "are numbered by the server (IDENTITY), and are not among what is copied")
-            run(
-                f"CREATE TABLE {self._new} (LIKE {self._old} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING "
-                "IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS)"
-            )
+            if self.about.replaces and not Fingerprint.of(self._session.raw, self._old).hindrances:
+                self._session.run(
+                    f"CREATE TABLE {self._new} (LIKE {self._old} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING "
+                    "IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS)"
+                )
+                self._ledger.make(self.about, parts)
+                if self._could_take_place():
+                    return
+                self._drop()
+            self.about = replace(self.about, replaces=False)
+            # Of the same types, and without anything that could refuse a row or give it a number: the table decides.
+            columns = ", ".join(map(quoted, self.about.columns))
+            self._session.run(f"CREATE UNLOGGED TABLE {self._new} AS SELECT {columns} FROM {self._old} WITH NO DATA")
             self._ledger.make(self.about, parts)
-            with self._session.raw.transaction(force_rollback=True):
-                self.take_place()
-        self._session.commit()
+            for table in self.tables:
+                self._revoke(table)
+
+    def _revoke(self, table: str) -> None:
+        """Take back what others were given on a new table by default."""
+        query = (
+            "SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END "
+            "FROM pg_class, aclexplode(relacl) WHERE oid = %s::regclass AND grantee <> relowner"
+        )
+        for (role,) in self._session.raw.execute(query, (table,)).fetchall():
+            self._session.run(f"REVOKE ALL ON {table} FROM {role}")
 
     def parts(self) -> Sequence[Part]:
         """All parts."""
@@ -88,43 +112,45 @@ class PostgresRun:
         self._session.commit()
 
     def close_for_writers(self) -> None:
-        """Let nobody write to the new table any more, nor to its ledger."""
+        """Let nobody write to the stage any more, nor to its ledger."""
         self.end_others()
         with self._session.translated():
             self._session.run(f"LOCK TABLE {self._new}, {self._ledger.name} IN SHARE MODE")
 
-    def take_place(self) -> None:
-        """Give the new table the other's name, keys, indexes and constraints; those of a part's size are built once."""
+    def take_place(self) -> bool:
+        """Give the stage the other's name, keys, indexes and constraints; those of a part's size are built once."""
         with self._session.translated():
-            run = self._session.run
-            run(f"LOCK TABLE {self._old} IN ACCESS EXCLUSIVE MODE")
-            if run(f"SELECT FROM {self._old} LIMIT 1").rowcount:
-                raise ChangedSincePlanError(self._session.name, self._other.name)
-            before = Fingerprint.of(self._session.raw, self._old)
-            steps = self._steps()
-            run(
-                "SELECT set_config('maintenance_work_mem', '256MB', true) "
-                "WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')"
-            )
-            for statement in steps:
-                try:
-                    run(statement)
-                except psycopg.errors.DependentObjectsStillExist as error:
-                    raise self._refused([error.diag.message_detail or ""], "rests on it") from error
-            unlike = before.unlike(Fingerprint.of(self._session.raw, self._old))
-            if unlike:
-                raise self._refused(unlike, "would not be the same")
-            self._session.forget()
+            try:
+                with self._session.raw.transaction():
+                    self._replace()
+            except (_StaysError, pg.DependentObjectsStillExist):
+                return False
+        self._session.forget()
+        return True
+
+    def _could_take_place(self) -> bool:
+        with self._session.raw.transaction(force_rollback=True):
+            return self.take_place()
+
+    def _replace(self) -> None:
+        run = self._session.run
+        run(f"LOCK TABLE {self._old} IN ACCESS EXCLUSIVE MODE")
+        before = Fingerprint.of(self._session.raw, self._old)
+        is_filled = run(f"SELECT FROM {self._old} LIMIT 1").rowcount
+        if is_filled or before.hindrances or self._numbered() - set(self._other.column_names):
+            raise _StaysError
+        run(
+            "SELECT set_config('maintenance_work_mem', '256MB', true) "
+            "WHERE pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')"
+        )
+        for statement in self._steps():
+            run(statement)
+        if before.unlike(Fingerprint.of(self._session.raw, self._old)):
+            raise _StaysError
 
     def _numbered(self) -> set[str]:
         query = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attidentity <> ''"
         return {str(row[0]) for row in self._session.raw.execute(query, (self._old,))}
-
-    def _refused(self, kinds: Iterable[str], why: str) -> RunError:
-        return RunError(
-            f"{self._session.name}: {self._other.name} cannot be filled in parts: {', '.join(kinds)} {why}.",
-            "Run without --workers; or take them away, and make them again afterwards.",
-        )
 
     def _steps(self) -> list[str]:
         """What makes the new table the other."""
@@ -148,11 +174,14 @@ class PostgresRun:
         ]
 
     def remove(self) -> None:
-        """Drop the new table and its ledger."""
+        """Drop the stage and its ledger."""
         self.end_others()
         with self._session.translated():
-            self._session.run(f"DROP TABLE IF EXISTS {self._new}, {self._ledger.name}")
+            self._drop()
         self._session.commit()
+
+    def _drop(self) -> None:
+        self._session.run(f"DROP TABLE IF EXISTS {self._new}, {self._ledger.name}")
 
 
 def runs(session: PostgresSession, spec: TableSpec) -> Sequence[PostgresRun]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,13 +23,14 @@ from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.as_sent import are_alike, beside, send
+from toolkit.engines.postgresql.beside import lies_beside, merge_from, write_from
 from toolkit.engines.postgresql.casts import is_castable
 from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns
 from toolkit.engines.postgresql.copy import RowCopy
 from toolkit.engines.postgresql.indexes import indexes_last
-from toolkit.engines.postgresql.json import LONG, UNUSUAL, refused_documents
 from toolkit.engines.postgresql.lossy_casts import lossy_casts
 from toolkit.engines.postgresql.parts import cut
+from toolkit.engines.postgresql.refused_documents import unkept_document
 from toolkit.engines.postgresql.sequences import next_numbers, statements_to_advance
 from toolkit.engines.postgresql.sql import (
     VALUE,
@@ -122,27 +123,6 @@ class PostgresRepository(TableRepository):
             return iter(())
         return self._keyed_digests(f" WHERE {within_segments('d.digest', count, segments)}")
 
-    def _unkept_document(self) -> UnrepresentableValueError | None:
-        """The first document in a column of `json` that cannot be compared with any other, as one of `jsonb` can."""
-        types = self.column_types()
-        for name in (c.name for c in self.spec.columns if c.type.is_document and types[c.name] == "json"):
-            text = f"t.{quoted(name)}::text"
-            query = f"{self._keys_from('', f', {text}')} WHERE {text} ~ '{UNUSUAL}' OR length({text}) > {LONG}"
-            with self.connection.translated():
-                rows = self.connection.run(query)
-                for row in rows:
-                    for _, problem in refused_documents(pa.array([row[-1]], pa.string())):
-                        return self._unrepresentable(row, name, f"{problem}: it cannot be compared")
-        return None
-
-    def _keys_from(self, join: str, more: str = "") -> str:
-        keys = ", ".join(f"t.{quoted(name)}::text" for name in self.spec.shown_key)
-        return f"SELECT {keys}{more} FROM {self.source(self.name)} AS t{join}"
-
-    def _unrepresentable(self, row: Sequence[Any], column: str, problem: str) -> UnrepresentableValueError:
-        key = ", ".join(f"{name}={value}" for name, value in zip(self.spec.shown_key, row, strict=False))
-        return UnrepresentableValueError(self.spec.name, key, column, problem)
-
     def _keyed_digests(self, condition: str = "") -> Iterator[pa.RecordBatch]:
         keys = "".join(f"{CODEC.adapter(self.spec.column(n)).fetch(f't.{quoted(n)}')}, " for n in self.spec.key)
         key_spec, schema = self.spec.project(self.spec.key), digest_schema(self.spec)
@@ -206,7 +186,9 @@ class PostgresRepository(TableRepository):
         try:
             yield from self._fetched(query, parameter)
         except StatementError as error:
-            raise self._unkept_document() or error from error
+            raise (
+                unkept_document(self.connection, self.spec, self.source(self.name), self.column_types()) or error
+            ) from error
 
     def _fetched(self, query: str, parameter: str | None) -> Iterator[pa.RecordBatch]:
         with self.connection.translated(), self.connection.reader().cursor() as cursor:
@@ -288,9 +270,22 @@ class PostgresRepository(TableRepository):
 
     def takes_as_sent(self, source: object) -> bool:
         """Whether the rows of a table can be sent on as its server sends them: both have the same types."""
-        return isinstance(source, PostgresRepository) and are_alike(
-            self.spec, source.connection.facts(source.spec), self.connection.facts(self.spec)
+        return isinstance(source, PostgresRepository) and (
+            self._lies_beside(source)
+            or are_alike(self.spec, source.connection.facts(source.spec), self.connection.facts(self.spec))
         )
+
+    def takes_beside(self, source: object) -> bool:
+        """Whether the rows of a table need not leave the server; keys of one collation are told apart on the way."""
+        return isinstance(source, PostgresRepository) and self._lies_beside(source) and not self.collated_key()
+
+    def _lies_beside(self, source: PostgresRepository) -> bool:
+        return lies_beside(source.connection, source.spec, self.connection, self.spec)
+
+    def upsert_beside(self, source: PostgresRepository, keys: pa.Table) -> int:
+        """Merge the rows with these keys in one statement."""
+        merge_from(self.connection, source.spec, self.spec, keys, self.column_types(), self._conflict)
+        return int(keys.num_rows)
 
     def load_as_sent(
         self, source: PostgresRepository, rows: int, passed: Callable[[int], None], *, digest: bool
@@ -299,6 +294,9 @@ class PostgresRepository(TableRepository):
 
         def fill() -> None:
             with self._filled(rows):
+                if self._lies_beside(source):
+                    write_from(self.connection, source.spec, self.spec)
+                    return
                 send(source.connection, source.source(source.name), self.connection, self.spec, passed)
 
         if digest:
@@ -332,13 +330,18 @@ class PostgresRepository(TableRepository):
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
         """Copy rows into a staging table and merge them in one statement; without a key, insert them."""
+        return self._row_copy().through_stage(batches, self._conflict)
+
+    @property
+    def _conflict(self) -> str:
+        """What becomes of rows whose key is there; nothing is said of it without a key."""
         if not self.spec.key:
-            return self._row_copy().through_stage(batches)
+            return ""
         key = ", ".join(quoted(name) for name in self.spec.key)
         kept = self._numbered()
         others = [quoted(name) for name in self.spec.updated_names if name not in kept]
         action = f"UPDATE SET {', '.join(f'{n} = EXCLUDED.{n}' for n in others)}" if others else "NOTHING"
-        return self._row_copy().through_stage(batches, f" ON CONFLICT ({key}) DO {action}")
+        return f" ON CONFLICT ({key}) DO {action}"
 
     def _numbered(self) -> set[str]:
         """The columns that PostgreSQL numbers itself, always: it lets them be inserted, but never updated."""

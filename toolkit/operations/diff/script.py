@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -306,11 +306,12 @@ class _Writer:
             ).to_pylist()
             for name in others
         }
-        begin = f"UPDATE {qualified(spec.table)} SET "
+        begin, kept = f"UPDATE {qualified(spec.table)} SET ", self._script.kept(spec)
         texts = []
         for row, condition in enumerate(conditions):
             names = [name for name in others if differs[name][row]] or others
-            texts.append(begin + ", ".join(f"{quoted(n)} = {cells[n][row]}" for n in names) + f" WHERE {condition}")
+            changes = [f"{quoted(n)} = {cells[n][row]}" for n in names] + _left(n for n in kept if n not in names)
+            texts.append(f"{begin}{', '.join(changes)} WHERE {condition}")
         return texts
 
     # -- unique values that move -----------------------------------------------------------------------------------
@@ -324,8 +325,9 @@ class _Writer:
             for batch in batches:
                 cells = self._script.literals(spec, batch)
                 (column,) = (name for name in batch.schema.names if name not in spec.key)
+                more = "".join(f", {each}" for each in _left(n for n in self._script.kept(spec) if n != column))
                 texts = [
-                    f"UPDATE {qualified(spec.table)} SET {quoted(column)} = {literal} WHERE {condition}"
+                    f"UPDATE {qualified(spec.table)} SET {quoted(column)} = {literal}{more} WHERE {condition}"
                     for literal, condition in zip(cells[column], _conditions(spec, cells), strict=True)
                 ]
                 yield [batch.column(name) for name in spec.key], pa.array(texts)
@@ -353,6 +355,11 @@ class _Writer:
                     "Change one of the rows by hand, then run again.",
                 )
             yield rows
+
+
+def _left(names: Iterable[str]) -> list[str]:
+    """What leaves columns as they are."""
+    return [f"{quoted(name)} = {quoted(name)}" for name in names]
 
 
 def _conditions(spec: TableSpec, cells: Mapping[str, Sequence[str]]) -> list[str]:

@@ -30,6 +30,9 @@ def migrating(config: Config, committed: Committed | None = None, *, makes: bool
     except ToolkitError as error:
         _add(error, committed)
         raise
+    except KeyboardInterrupt as error:
+        _note(error, committed, _place_of(error))
+        raise
     except Exception as error:
         # Tables are made without Alembic where there is no migration.
         from alembic.util import CommandError
@@ -56,7 +59,14 @@ def _add(error: ToolkitError, committed: Committed | None, cause: BaseException 
         told += [committed.hidden_error(str(error)), committed.told(place)]
     if any(told):
         error.advise(" ".join(filter(None, told)))
+    _note(error, committed, place)
     return error
+
+
+def _note(error: BaseException, committed: Committed | None, place: Place | None) -> None:
+    """Let whoever says no more than that Ctrl-C was pressed say what was committed."""
+    if committed is not None and (told := committed.told(place)):
+        error.add_note(told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,18 +42,18 @@ def run_for(
     Raises:
         RunError: an interrupted one is there, or not there.
     """
-    left = {run.about.run: run for run in target.runs(spec)}
+    there = {run.about.run: run for run in target.runs(spec)}
     if resume is not None:
-        if resume not in left:
+        if resume not in there:
             raise RunError(
                 f"{target.name} has no interrupted run {resume!r} for {spec.name}; there are: "
-                f"{', '.join(left) or 'none'}.",
+                f"{', '.join(there) or 'none'}.",
                 "A run that was finished is gone: toolkit diff shows whether its rows are there.",
             )
-        return left[resume]
-    for name, run in left.items():
+        return there[resume]
+    for name, run in there.items():
         if not restart:
-            raise _left(target.name, spec, run)
+            raise left(target.name, spec, run)
         run.remove()
         progress.note(f"What run {name} had written of {spec.name} is removed.")
     began = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -62,12 +62,13 @@ def run_for(
     return target.new_run(spec, about)
 
 
-def _left(target: str, spec: TableSpec, run: Run | FilesRun) -> RunError:
+def left(target: str, spec: TableSpec, run: Run | FilesRun) -> RunError:
+    """That a run is there which was interrupted, and how to go on with it."""
     done, parts, about = len(run.loaded()), len(run.parts()), run.about
     return RunError(
-        f"{target}: run {about.run} of {about.began} was interrupted, and has written {done:,} of "
+        f"{target}: run {about.group} of {about.began} was interrupted, and has written {done:,} of "
         f"{parts:,} parts of {spec.name}.",
-        f"Go on with it: --resume {about.run}; or remove what it has written, and begin again: --restart.",
+        f"Go on with it: --resume {about.group}; or remove what it has written, and begin again: --restart.",
     )
 
 
@@ -80,19 +81,26 @@ def require_same(origin: Connection, spec: TableSpec, run: Run | FilesRun) -> No
     about = run.about
     if about.source_identity != origin.identity() or about.columns != spec.column_names:
         raise RunError(
-            f"Run {about.run} copies {', '.join(about.columns)} of {spec.name} from {about.source}, which this is not.",
+            f"Run {about.group} copies {', '.join(about.columns)} of {spec.name} from {about.source}, which this is "
+            "not.",
+            "Resume it with the options that it was begun with, or begin again: --restart.",
+        )
+    if about.conditions != spec.conditions:
+        raise RunError(
+            f"Run {about.group} copies {spec.name} where {' and '.join(about.conditions) or 'nothing is asked'}.",
             "Resume it with the options that it was begun with, or begin again: --restart.",
         )
     if not cast("ReadsInParts", origin.repository(spec)).covers(run.parts()):
         raise RunError(
-            f"{origin.name}: {spec.name} is made of other files by now than when run {about.run} was begun.",
+            f"{origin.name}: {spec.name} is made of other files by now than when run {about.group} was begun.",
             "Begin again: --restart.",
         )
 
 
 def told(run: Run | FilesRun) -> str:
     """How to go on with a run, before anything of it is written."""
-    return f"Run {run.about.run}: if it is interrupted, --resume {run.about.run} goes on with what is written."
+    group = run.about.group
+    return f"Run {group}: if it is interrupted, --resume {group} goes on with what is written."
 
 
 @contextmanager
@@ -103,5 +111,5 @@ def keeping(run: Run | FilesRun) -> Iterator[None]:
     except RunError:
         raise
     except ToolkitError as error:
-        error.advise_last(f"What is written is kept: go on with --resume {run.about.run}.")
+        error.advise_last(f"What is written is kept: go on with --resume {run.about.group}.")
         raise

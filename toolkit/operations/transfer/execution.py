@@ -19,7 +19,7 @@ from toolkit.core.plan import Action, TablePlan, TableResult, merge_plan, planne
 from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
-from toolkit.engines.contract import TakesAsSent
+from toolkit.engines.contract import TakesAsSent, TakesBeside
 from toolkit.errors import ChangedSincePlanError, UnnamedRowError, VerificationError
 from toolkit.operations.transfer.background_digest import BackgroundDigest
 from toolkit.operations.transfer.deletes import delete_first, delete_rest, mark_removed, require_rest
@@ -283,9 +283,12 @@ def _is_verified_as_stored(plan: TablePlan, target: Connection) -> bool:
 
 def _merge(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Write the rows that differ; the plan has their digests."""
-    repository = target.repository(plan.spec)
-    with read_ahead(_differing(plan, source, options)) as batches:
-        writer(plan, target).upsert_many(_counted(batches, progress))
+    repository, into, origin = target.repository(plan.spec), writer(plan, target), source.repository(plan.spec)
+    if isinstance(into, TakesBeside) and into.takes_beside(origin):
+        progress.advance(into.upsert_beside(origin, _expected(plan)[0]))
+    else:
+        with read_ahead(_differing(plan, source, options)) as batches:
+            into.upsert_many(_counted(batches, progress))
     if not options.verify:
         return None, None
     keys, expected = _expected(plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from toolkit.core.batches import BATCH_ROWS
@@ -51,3 +51,15 @@ class Options:
                 "their triggers.",
                 "Leave out --commit-every.",
             )
+
+    def limited(self, *, sees_deletes: bool) -> Options:
+        """The same with the limit that every deleting sync has; `sees_deletes`: it looks at all rows.
+
+        Raises:
+            ConfigurationError: rows are to be deleted that it cannot see.
+        """
+        if not sees_deletes and self.mode is not Mode.UPSERT:
+            raise ConfigurationError(
+                "Rows that changed since the last sync do not show which are gone.", "Delete by a sync without --since."
+            )
+        return replace(self, max_delete=self.max_delete or DeleteLimit()) if self.mode.removes else self

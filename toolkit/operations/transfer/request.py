@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from toolkit.core.plan import FileCopy, SyncResult, TableResult, TransferWarning, is_overtaken
 from toolkit.operations.transfer.options import Mode, Options
 
 if TYPE_CHECKING:
     from toolkit.config import Database
+    from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
     from toolkit.engines.catalogue import RunningTransaction
     from toolkit.engines.contract import Connection
+    from toolkit.operations.project import Project
     from toolkit.operations.transfer.origins import Files, Origin
     from toolkit.operations.transfer.rejects import Rejects
     from toolkit.operations.transfer.sampling import Sample
@@ -31,7 +33,8 @@ class Transfer:
     database that changed since the last transfer from it are looked at, and of those `running` there more may follow.
     `values` are for columns that only the target has. `files` are written when nothing is left to refuse, before any
     row is. Rows among the `rejects` are left out, and none of the target with the key of one is deleted. A target
-    without tables gets all of the models' but the `excluded` ones. A dry run shows the rows of a `sample`.
+    without tables gets all of the models' but the `excluded` ones. A dry run shows the rows of a `sample`. With
+    `beside`, another connection of this process has the right to write, and keeps it until all is done.
     """
 
     origin: Origin
@@ -47,6 +50,7 @@ class Transfer:
     excluded: Collection[str] = ()
     rejects: Rejects | None = None
     sample: Sample | None = None
+    beside: bool = False
 
     def against(self, target: Connection | None) -> Source:
         """The rows in their final form, without those that are left out. Raises what the origin does."""
@@ -84,6 +88,16 @@ class Transfer:
         updated by its own key, whatever else there is.
         """
         return self.origin.depends_on_target or self.options.mode is not Mode.UPSERT
+
+
+class Staging(Protocol):
+    """What brings rows to the target by other ways, from where they are transferred."""
+
+    def share(self, origin: Connection) -> None:
+        """Let others see what this connection sees, before anything is read of it."""
+
+    def transferred(self, request: Transfer, project: Project, progress: Progress) -> TransferResult:
+        """Bring them there, and transfer them."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def _into_new_tables(request: Transfer, project: Project, progress: Progress) ->
     inserts = project.has_history and request.origin.depends_on_target
     # An attempt without rejected rows has told it before.
     teller = SILENT if request.rejects else progress
-    told = () if project.has_history else _told_constraints(request, project, teller)
+    told = () if project.has_history else told_constraints(request, project, teller)
     if request.dry_run:
         with migrated_copy(request.target, project) if inserts and request.target.file else nullcontext() as copy:
             found = _dry_run(request, copy, project, progress)
@@ -186,7 +186,7 @@ class _Run:
     def _once(self) -> TransferResult | None:
         """Compare, write, verify and commit."""
         attempts, options = self._attempts, self._request.options
-        with connect(self._request.target, write=True) as destination:
+        with self._writing() as destination:
             attempts.has_one_writer = destination.capabilities.has_one_writer
             if options.commit_every:
                 destination.hold_writer_lock()
@@ -212,6 +212,10 @@ class _Run:
                 results = tuple(replace(each, verified=False, target_digest=None) for each in results)
             unlike = _unlike_numbers(destination, self._request.specs, results, self._progress)
             return TransferResult(results, (*stale, *unlike, *plans.held.warnings), is_checked=options.verify)
+
+    def _writing(self) -> Connection:
+        target = self._request.target
+        return target.kind.filling(target) if self._request.beside else connect(target, write=True)
 
     def _written(
         self, plans: Plans, rows: Source, destination: Connection, compared: Source | None
@@ -260,7 +264,7 @@ class _Run:
         return (TransferWarning(CHANGED_MEANWHILE, "", reason, database=destination.name),)
 
 
-def _told_constraints(request: Transfer, project: Project, progress: Progress) -> tuple[TransferWarning, ...]:
+def told_constraints(request: Transfer, project: Project, progress: Progress) -> tuple[TransferWarning, ...]:
     """How the tables that are about to be made from the models differ from those of a source that is a database."""
     from toolkit.operations.transfer.made_constraints import made_constraints, unnamed_constraints
 
