@@ -156,7 +156,7 @@ def test_the_files_of_all_workers_are_committed_once_with_the_digest_of_what_the
     result = load(two)
     assert (result.verified, result.tables[0].inserted, result.created_schema) == (True, MANY, True)
     table = DeltaTable(folder(two))
-    assert (table.version(), table.transaction_version("toolkit")) == (1, 1)
+    assert (table.version(), table.transaction_version("toolkit")) == (1, 2)
     assert len(files(two)) > 3
     assert named(two) == files(two)
     assert all(each is not None for each in table.get_add_actions(flatten=True).column("min.id").to_pylist())
