@@ -106,3 +106,23 @@ def test_times_with_a_zone_are_told_to_be_without_one_there(config: Config) -> N
         "at",
         "type timestamptz: It is DATETIME(6) there, in UTC.",
     )
+
+
+@pytest.mark.parametrize("other", ["sqlite", "postgres"])
+def test_what_came_once_is_the_same_the_next_time(config: Config, other: str) -> None:
+    zone = "2024-01-02T03:04:05Z"
+    execute(
+        config.database(other),
+        "CREATE TABLE moment (id INTEGER PRIMARY KEY, at TIMESTAMP WITH TIME ZONE, u UUID, d TIMESTAMP)",
+        f"INSERT INTO moment VALUES (1, '{zone}', '00112233-4455-6677-8899-aabbccddeeff', '2024-01-02 03:04:05.5')",
+        "INSERT INTO moment VALUES (2, '2024-01-02 03:04:05+02:00', NULL, NULL)",
+    )
+    assert sync(config, other, "back").verified
+    assert [(each.inserted, each.updated) for each in sync(config, other, "back").tables] == [(0, 0)]
+    execute(config.database(other), "UPDATE moment SET at = '2024-01-02T03:04:06Z' WHERE id = 1")
+    assert [(each.inserted, each.updated) for each in sync(config, other, "back").tables] == [(0, 1)]
+    rows = server.run(config.database("back").address, "SELECT id, CAST(at AS CHAR), REPLACE(u, '-', '') FROM moment")
+    assert rows == [
+        (1, "2024-01-02 03:04:06.000000", "00112233445566778899aabbccddeeff"),
+        (2, "2024-01-02 01:04:05.000000", None),
+    ]

@@ -81,7 +81,9 @@ class Coordinator:
         with psycopg.connect(self._config.database("other").address, autocommit=True) as connection:
             until = time.monotonic() + _SECONDS
             while self.process.poll() is None:
-                assert time.monotonic() < until
+                if time.monotonic() > until:
+                    self.process.kill()
+                    raise AssertionError(self.process.communicate()[0].decode())
                 parts, written = _ledger(connection)
                 if parts and written >= ceil(share * parts):
                     return True

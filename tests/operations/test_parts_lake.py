@@ -156,7 +156,7 @@ def test_the_files_of_all_workers_are_committed_once_with_the_digest_of_what_the
     result = load(two)
     assert (result.verified, result.tables[0].inserted, result.created_schema) == (True, MANY, True)
     table = DeltaTable(folder(two))
-    assert (table.version(), table.transaction_version("toolkit")) == (1, 1)
+    assert (table.version(), table.transaction_version("toolkit")) == (1, 2)
     assert len(files(two)) > 3
     assert named(two) == files(two)
     assert all(each is not None for each in table.get_add_actions(flatten=True).column("min.id").to_pylist())
@@ -607,10 +607,11 @@ def test_no_file_of_an_unchanged_table_is_read_to_compare_it(
     assert not Counting.opened
     with psycopg.connect(two.database("postgres").address) as source:
         source.execute("UPDATE item SET label = 'changed' WHERE id = 0")
-    counted, part = [], LakeRepository.part
+    asked: list[Part] = []
+    part = LakeRepository.part
 
     def counting(self: LakeRepository, given: Part) -> LakePart:
-        counted.append(given)
+        asked.append(given)
         return part(self, given)
 
     monkeypatch.setattr(LakeRepository, "part", counting)
@@ -618,4 +619,4 @@ def test_no_file_of_an_unchanged_table_is_read_to_compare_it(
         assert diff(two, "postgres", "lake", ["item"], workers=workers).tables[0].changed == 1
     assert Counting.opened
     # Of many rows, the totals that are kept tell where they differ.
-    assert bool(counted) == (rows != MANY)
+    assert bool(asked) == (rows != MANY)

@@ -45,11 +45,11 @@ class LakeRun:
         base = self._table.base
         assert base is not None, "the table was made before"
         cut = [(part.number, part.condition) for part in parts]
-        _put(self._table, f"{self._folder}/{_ABOUT}", {**asdict(self.about), "version": base.version, "parts": cut})
+        _put(self._table, f"{self._folder}/{_ABOUT}", {**asdict(self.about), "version": base.version, "cut": cut})
 
     def parts(self) -> Sequence[Part]:
         """All parts."""
-        return tuple(Part(number, condition) for number, condition in self._begun["parts"])
+        return tuple(Part(number, condition) for number, condition in self._begun["cut"])
 
     def loaded(self) -> Mapping[int, WrittenPart]:
         """Those that were written; of a part that was written twice, one."""
@@ -90,7 +90,7 @@ class LakeRun:
 
     @property
     def _begun(self) -> Mapping[str, Any]:
-        return _read(self._table, f"{self._folder}/{_ABOUT}") or {"version": -1, "parts": []}
+        return _read(self._table, f"{self._folder}/{_ABOUT}") or {"version": -1, "cut": []}
 
     def _is_alone(self) -> bool:
         base = self._table.base
@@ -122,8 +122,9 @@ def runs(session: LakeSession, table: LakeTable) -> Sequence[LakeRun]:
     found = []
     for path in table.listed(RUNS):
         if path.endswith(f"/{_ABOUT}") and (note := _read(table, path)) is not None:
-            about = {name: note[name] for name in RunAbout.__slots__}
-            found.append(LakeRun(session, table, RunAbout(**{**about, "columns": tuple(about["columns"])})))
+            known = ((name, note[name]) for name in RunAbout.__slots__)
+            about: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in known}
+            found.append(LakeRun(session, table, RunAbout(**about)))
     return found
 
 

@@ -125,7 +125,7 @@ class ColumnDefinition:
         if isinstance(default, Computed):
             raise MigrationError(
                 f"{self.table.fullname}.{self.name} cannot become a generated column.",
-                "Drop it and add it anew in the migration.",
+                "Drop it and add it again in the migration.",
             )
         clause = default if isinstance(default, DefaultClause) else DefaultClause(default)
         column: Column[Any] = Column(

@@ -69,7 +69,7 @@ def _listed(connection: MariaDBSession) -> list[RunningTransaction]:
             return [_transaction(*row) for row in rows if row[1] != own]
     raise DatabaseUnavailableError(
         connection.name,
-        "the server does not tell which transactions run, as others ask it for that all the time",
+        "the server does not report which transactions run, as others ask it for that all the time",
         "Run again, or leave out --since: all rows are compared then.",
     )
 

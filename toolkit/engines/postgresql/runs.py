@@ -119,6 +119,8 @@ class PostgresRun:
 
     def take_place(self) -> bool:
         """Give the stage the other's name, keys, indexes and constraints; those of a part's size are built once."""
+        if not self.about.replaces:
+            return False
         with self._session.translated():
             try:
                 with self._session.raw.transaction():

@@ -113,7 +113,7 @@ def _asking_where_it_stands(session: Session, committed: Committed) -> Iterator[
     except BaseException:
         if committed and committed.is_alone:
             with suppress(SQLAlchemyError):
-                committed.stands_at = session.recorded_revision()
+                committed.standing.stands_at = session.recorded_revision()
         raise
 
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
-from toolkit.operations.migrations.committed_alone import listed, told_alone
+from toolkit.operations.migrations.committed_alone import Place, Standing, listed, told_alone
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, ExceptionContext
 
     from toolkit.engines.contract import Engine as Kind
-    from toolkit.operations.migrations.failures import Place
 
 _READING = frozenset(
     {
@@ -35,24 +34,23 @@ class Committed:
     fails, what it did; Advanced Alchemy's template puts every migration into one. `transaction_per_migration` and a
     COMMIT of the migration's own end transactions, too.
 
-    Of an engine whose statements that change a schema commit by themselves, it is known after each statement, and
-    `statements` are those of the migration that is being run; `done` are those before it, with their records.
+    Of an engine whose statements that change a schema commit by themselves, it is known after each statement what
+    `standing` is: of the statements those of the migration that is being run, for those before it are recorded.
     """
 
     versions: str
     kind: Kind
-    statements: list[str] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
-    stands_at: str | None = None
-    """What is recorded after the error, where that was to be asked."""
+    standing: Standing = field(init=False)
     _pending: list[str] = field(default_factory=list)
     _recorded: list[str] = field(default_factory=list)
-    _doubtful: list[str] = field(default_factory=list)
     _first_error: str | None = None
+
+    def __post_init__(self) -> None:
+        self.standing = Standing(self.kind.title, self.versions)
 
     def __bool__(self) -> bool:
         """Whether anything was committed."""
-        return bool(self.statements or self.done or self._doubtful)
+        return bool(self.standing)
 
     @property
     def is_alone(self) -> bool:
@@ -86,10 +84,10 @@ class Committed:
         if not self:
             return ""
         if self.is_alone:
-            return told_alone(self, revision)
+            return told_alone(self.standing, revision)
         return (
             f"The database is not as before: this was committed (by an autocommit_block, for example): "
-            f"{listed(self.statements, _SHOWN)}. "
+            f"{listed(self.standing.statements, _SHOWN)}. "
             "Undo it by hand before the next run, or let the migration skip what is there already."
         )
 
@@ -124,7 +122,7 @@ class Committed:
         try:
             is_over = not self.kind.is_uncommitted(connection)
         except Exception:  # noqa: BLE001 - of a connection that is lost
-            self._doubtful = [*self._pending, *filter(None, [failed])]
+            self.standing.doubtful += [*self._pending, *filter(None, [failed])]
             self._pending.clear()
             return
         if is_over:
@@ -138,17 +136,12 @@ class Committed:
         self._recorded.clear()
 
     def _ended(self, *_: Any) -> None:
-        self.statements += self._pending
+        self.standing.statements += self._pending
         self._pending.clear()
         if self._recorded:
-            self.done += self._recorded
+            self.standing.done += self._recorded
             self._recorded.clear()
-            self.statements.clear()
-
-    @property
-    def doubtful(self) -> list[str]:
-        """What may have been committed before the connection was lost."""
-        return self._doubtful
+            self.standing.statements.clear()
 
 
 def _shortened(line: str) -> str:

@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from toolkit.operations.migrations.committed import Committed
-    from toolkit.operations.migrations.failures import Place
+from dataclasses import dataclass, field
 
 _SHOWN = 30
 
 
-def told_alone(committed: Committed, failed: Place | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a migration an error came from, which migration that is, and the one before it."""
+
+    file: str
+    line: int
+    revision: str
+    before: str | None
+    is_downgrade: bool
+
+
+@dataclass(slots=True)
+class Standing:
+    """What was committed: migrations with their records, statements of the one that failed, and what may have been."""
+
+    title: str
+    versions: str
+    done: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+    stands_at: str | None = None
+    """What is recorded after the error, where that was to be asked."""
+
+    def __bool__(self) -> bool:
+        """Whether anything was committed."""
+        return bool(self.statements or self.done or self.doubtful)
+
+
+def told_alone(standing: Standing, failed: Place | None) -> str:
     """Which statements of which migration were committed, what is recorded, and what to do next."""
-    stands = committed.stands_at or "no revision"
-    said = [f"{committed.kind.title} commits each statement that changes a schema by itself."]
-    if committed.done:
-        said.append(f"Done and recorded: {', '.join(committed.done)}.")
+    said = [f"{standing.title} commits each statement that changes a schema by itself."]
+    if standing.done:
+        said.append(f"Done and recorded: {', '.join(standing.done)}.")
     of = f"Of {failed.revision}" if failed else "Of what failed"
-    if committed.statements:
-        shown = listed([f"({n}) {each}" for n, each in enumerate(committed.statements, 1)], _SHOWN)
+    if standing.statements:
+        shown = listed([f"({n}) {each}" for n, each in enumerate(standing.statements, 1)], _SHOWN)
         said.append(f"{of} this is committed, and nothing after it: {shown}.")
-    if committed.doubtful:
-        said.append(f"The connection was lost: whether this is done, look: {listed(committed.doubtful, _SHOWN)}.")
-    if not (committed.statements or committed.doubtful):
+    if standing.doubtful:
+        said.append(f"The connection was lost: whether this is done, look: {listed(standing.doubtful, _SHOWN)}.")
+    if not (standing.statements or standing.doubtful):
         said.append(f"{of} nothing is committed.")
-    said.append(f"{committed.versions} records {stands}.")
-    if not (committed.statements or committed.doubtful):
+    said.append(f"{standing.versions} records {standing.stands_at or 'no revision'}.")
+    if not (standing.statements or standing.doubtful):
         said.append("Correct what failed and run again.")
     elif failed is None:
         said.append("Correct what failed and run again, which leaves out what is done.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import traceback
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.errors import MigrationError, ToolkitError
+from toolkit.operations.migrations.committed_alone import Place
 from toolkit.references import importable_from
 
 if TYPE_CHECKING:
@@ -67,17 +67,6 @@ def _note(error: BaseException, committed: Committed | None, place: Place | None
     """Let whoever says no more than that Ctrl-C was pressed say what was committed."""
     if committed is not None and (told := committed.told(place)):
         error.add_note(told)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in a migration an error came from, which migration that is, and the one before it."""
-
-    file: str
-    line: int
-    revision: str
-    before: str | None
-    is_downgrade: bool
 
 
 def _place_of(error: BaseException | None) -> Place | None:

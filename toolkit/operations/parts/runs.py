@@ -85,7 +85,7 @@ def require_same(origin: Connection, spec: TableSpec, run: Run | FilesRun) -> No
             "not.",
             "Resume it with the options that it was begun with, or begin again: --restart.",
         )
-    if about.conditions != spec.conditions:
+    if tuple(about.conditions) != spec.conditions:
         raise RunError(
             f"Run {about.group} copies {spec.name} where {' and '.join(about.conditions) or 'nothing is asked'}.",
             "Resume it with the options that it was begun with, or begin again: --restart.",

@@ -60,7 +60,7 @@ class Stage:
     def _require_ledger(self) -> None:
         """See that the ledger is as it was begun: a server that crashed has emptied it, with the stage."""
         about, found = self.run.about, len(self.run.parts())
-        if found != about.parts:
+        if about.parts and found != about.parts:
             raise RunError(
                 f"{self.destination.name}: of run {about.group}, {found:,} of {about.parts:,} parts of "
                 f"{self.spec.name} are in its ledger: the server has crashed since it was begun.",

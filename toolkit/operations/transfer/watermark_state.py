@@ -53,7 +53,9 @@ def lacking_state_right(target: Connection, reason: str) -> PrivilegeError:
     dialect = target.sqlalchemy.dialect
     quote = dialect.identifier_preparer.quote
     role = quote(target.database.url.username or "THE_ROLE")
-    grant = f"GRANT SELECT, INSERT, DELETE ON {STATE.name} TO {role};"
+    # Some servers grant it of a table that is not there yet.
+    made = "CREATE, " if reason.startswith("CREATE ") else ""
+    grant = f"GRANT {made}SELECT, INSERT, DELETE ON {STATE.name} TO {role};"
     if STATE.name in reason:
         return PrivilegeError(
             target.name,
