@@ -16,6 +16,7 @@ _PACKAGES = {
     # Its extra `postgresql` is psycopg2 from source, which needs a compiler.
     "db-to-sqlite": ("db-to-sqlite", "psycopg2-binary"),
     "reladiff": ("reladiff[duckdb,postgresql]", "psycopg2-binary"),
+    "pyspark": ("pyspark",),
     "django": ("django", "psycopg[binary]"),
     # anyio is what its `dump-data` needs without saying so, msgspec the fastest encoder that it knows.
     "advanced-alchemy": ("advanced-alchemy[cli,obstore]", "sqlalchemy<2.1", "anyio", "msgspec"),

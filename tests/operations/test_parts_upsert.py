@@ -17,8 +17,8 @@ from tests.operations.parted import only
 from tests.operations.test_parts_load import left, target
 from toolkit.cli import run
 from toolkit.config import Config, Database
-from toolkit.errors import ToolkitError
-from toolkit.operations.parts.crew import WorkerOptions
+from toolkit.errors import ToolkitError, VerificationError
+from toolkit.operations.parts.crew import Crew, WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
@@ -341,6 +341,19 @@ def test_a_run_of_several_tables_is_taken_up_as_a_whole_or_not(filled: Config, m
     assert told(ours) == told(sync(filled, "postgres", "third", tables, where=conditions))
     assert contents(filled, "other") == contents(filled, "third")
     assert not left(filled)
+
+
+def test_parts_that_are_not_all_of_a_table_prove_nothing(filled: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = Crew.parts
+
+    def fewer(self: Crew, table: Any) -> Any:
+        return cut(self, table)[:-1] if table.connection.name == "postgres" else cut(self, table)
+
+    monkeypatch.setattr(Crew, "parts", fewer)
+    before = contents(filled, "other")
+    with pytest.raises(VerificationError, match="rows arrived in parts, of 2,000"):
+        load_in_parts(filled, "postgres", "other", "parent", WORKERS)
+    assert contents(filled, "other") == before
 
 
 def test_a_table_that_the_run_has_made_is_the_stage_itself(trio: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,11 @@ class Stage:
             fact = f"{found.rows:,} rows with digest {found.text} arrived, of {sent_.rows:,} with {sent_.text}"
             evidence = first_difference(partial(self.origin.repository(self.own).read), stage)
             raise VerificationError(self.destination.name, spec.name, fact, evidence.text)
+        # The parts are of the source's own cutting: that they are all of it, it is asked for in one piece.
+        rows = self.origin.repository(self.own).count()
+        if rows != found.rows:
+            fact = f"{found.rows:,} rows arrived in parts, of {rows:,}"
+            raise VerificationError(self.destination.name, spec.name, fact)
         cast("SharesSnapshot", self.origin).require_shared()
         return found
 
