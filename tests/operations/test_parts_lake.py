@@ -22,6 +22,7 @@ from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
 from tests.executors import processes
+from tests.executors.here import open_here
 from tests.operations.parted import SPEC, fill, only
 from tests.servers import unreliable
 from tests.servers.swift import S3Server
@@ -59,6 +60,13 @@ from toolkit.operations.sync import sync
 WORKERS = WorkerOptions("local:2", part_bytes=60_000)
 MANY = 5000
 """So many that a commit tells the totals of segments, too."""
+
+
+@pytest.fixture(autouse=True)
+def _here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are started where one is to be killed or frozen: they take most of the time of a test."""
+    if "many" not in request.fixturenames:
+        monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.executors import processes
+from tests.executors.here import open_here
 from tests.operations.databases import connected
 from tests.operations.parted import METADATA, ROWS, SPEC, fill, only
 from toolkit.config import Config, Database
@@ -40,6 +41,13 @@ def bare(config: Config, second_postgres_url: str) -> Config:
     with connected(target) as connection:
         METADATA.create_all(connection)
     return replace(only(config), databases={**config.databases, "other": target})
+
+
+@pytest.fixture(autouse=True)
+def _here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are started where one is to be killed or frozen: they take most of the time of a test."""
+    if "many" not in request.fixturenames:
+        monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
 
 
 @pytest.fixture
