@@ -96,9 +96,8 @@ def main(rows: int, runs: int) -> None:
         server.run(_TABLE.format(last=rows - 1), "events")
         server.run("VACUUM ANALYZE event", "events")
         wanted = dict(server.run("SELECT origin, exact FROM event", "events"))
-        click.echo(
-            f"| {rows:,} rows | seconds | of a processor | lost | twice | other decimals |\n|---|---|---|---|---|---|"
-        )
+        titles = "seconds | of a processor | MB of the largest process | lost | twice | other decimals"
+        click.echo(f"| {rows:,} rows | {titles} |\n|---|---|---|---|---|---|---|")
         target = Path(name) / "out"
         ways = {
             "toolkit sync": (),
@@ -126,7 +125,7 @@ def main(rows: int, runs: int) -> None:
 
 def _tell(way: str, sample: Sample, found: Arrived) -> None:
     counts = f"{found.lost:,} | {found.twice:,} | {found.changed:,}"
-    click.echo(f"| {way} | {sample.seconds:.1f} | {sample.processor:.1f} | {counts} |")
+    click.echo(f"| {way} | {sample.seconds:.1f} | {sample.processor:.1f} | {sample.rss / 1e6:.0f} | {counts} |")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ray is no part of what the tests bring (287 MB): `uv sync --extra ray` adds it, and `.ci/run` does so at its end."""
+"""Ray is no part of what the tests bring (287 MB): `uv sync --extra ray` adds it."""
 
 from __future__ import annotations
 

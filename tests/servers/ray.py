@@ -35,6 +35,8 @@ class Cluster:
         # A socket's path may have 107 characters.
         self._own = tempfile.mkdtemp(prefix="ray", dir="/tmp")
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TOOLKIT_")}
+        # It is not one that `uv run` has started, though the tests are.
+        environment["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
         with (directory / "log").open("wb") as log:
             command = [script, "start", "--head", *arguments, "--temp-dir", self._own]
             self.head = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar
@@ -24,6 +25,9 @@ class RayExecutor:
         self._ray: Any = None
 
     def __enter__(self) -> Self:
+        # Under `uv run`, Ray would send this directory, with its settings and their secrets, to all workers, and they
+        # would take it for theirs.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         try:
             import ray
         except ImportError as error:
