@@ -113,7 +113,8 @@ def main(rows: int, runs: int) -> None:
                 shutil.rmtree(target)
             # The embedded server has no port, which Java wants.
             socket = f"{server.socket}/.s.PGSQL.5432"
-            with pgbouncer.running(socket, pool_mode="session") as port, _writer(source, rows):
+            proxied = pgbouncer.running(socket, pool_mode="session", ignore_startup_parameters="extra_float_digits")
+            with proxied as port, _writer(source, rows):
                 jdbc = f"jdbc:postgresql://127.0.0.1:{port}/events"
                 script = str(Path(__file__).with_name("spark_export.py"))
                 given = (jdbc, _JAR, "event", str(rows), str(_PARTS), str(target))
