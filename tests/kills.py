@@ -1,6 +1,6 @@
 """`python -m tests.kills`: all that can be killed or frozen under a sync by workers, at several moments of it.
 
-The suite tries one moment of each; this takes an hour for all. Each trial ends with rows that are exact, or as before
+The suite tries some at one moment; this takes an hour for all. Each trial ends with rows that are exact, or as before
 and exact when the run is taken up; anything else ends this command with an error.
 """
 
