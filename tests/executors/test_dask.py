@@ -20,6 +20,7 @@ from tests.servers.dask import Cluster
 from tests.servers.swift import S3Server
 from toolkit.config import Config, Database, Store, load_config
 from toolkit.errors import ConfigurationError, PartFailedError, WorkersError
+from toolkit.executors import contract
 from toolkit.executors.dask import DaskExecutor
 from toolkit.operations.archive.backends import Backends
 from toolkit.operations.archive.push import push
@@ -59,6 +60,17 @@ def test_every_part_comes_back_once_and_errors_are_told(cluster: Cluster) -> Non
 def test_a_part_that_is_lost_with_its_worker_is_done_by_another(cluster: Cluster, tmp_path: Path) -> None:
     with DaskExecutor(cluster.address) as executor:
         assert list(executor.receipts(work.lost_once, [tmp_path / "one"], 2)) == ["done"]
+
+
+def test_a_cluster_that_has_lost_all_of_its_workers_is_told_of_not_waited_for(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contract, "NOBODY_SECONDS", 1.0)
+    with (
+        DaskExecutor(cluster.address) as executor,
+        pytest.raises(WorkersError, match=r"scheduler at tcp://.* has had no workers for \d+ s"),
+    ):
+        list(executor.receipts(work.always_lost, [7], 1))
 
 
 def test_a_load_and_a_comparison(cluster: Cluster, two: Config) -> None:

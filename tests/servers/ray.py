@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from tests.servers.common import free_ports, settings
 from toolkit.config import Database, Store
 
 _SECONDS = 60
+_STARTED = "Ray runtime started."
 
 
 class Cluster:
@@ -45,12 +45,13 @@ class Cluster:
         self._wait()
 
     def _wait(self) -> None:
+        """Until the head's node is known: its port for clients is open before, and ends the first of them then."""
+        log = self.directory / "log"
         for _ in range(_SECONDS * 10):
-            with socket.socket() as asked:
-                if asked.connect_ex(("127.0.0.1", self._port)) == 0:
-                    return
+            if _STARTED in log.read_text():
+                return
             time.sleep(0.1)
-        raise AssertionError((self.directory / "log").read_text())
+        raise AssertionError(log.read_text())
 
     @property
     def address(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import socket
+import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ from os import getpid
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from toolkit.errors import PartFailedError, ToolkitError, WorkerVersionError
+from toolkit.errors import PartFailedError, ToolkitError, WorkersError, WorkerVersionError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,6 +41,37 @@ class Executor(Protocol):
             WorkersError: workers are lost for good.
             WorkerVersionError: a worker runs other versions.
         """
+
+
+NOBODY_SECONDS = 300.0
+"""How long a cluster may have no workers: some are started on demand, others come back."""
+_COUNT_SECONDS = 2.0
+
+
+class Attendance:
+    """Whether a cluster has workers: its engine keeps parts for ever until some come."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._seen = self._counted = time.monotonic()
+
+    def require(self, count: Callable[[], int]) -> None:
+        """Count the workers, every few seconds.
+
+        Raises:
+            WorkersError: there have been none for too long.
+        """
+        now = time.monotonic()
+        if now - self._counted < _COUNT_SECONDS:
+            return
+        self._counted = now
+        if count():
+            self._seen = now
+        elif now - self._seen > NOBODY_SECONDS:
+            raise WorkersError(
+                f"{self._address} has had no workers for {now - self._seen:.0f} s.",
+                "Look into their logs for why they ended, and start some.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from toolkit.errors import MissingDriverError, ToolkitError, WorkersError
-from toolkit.executors.contract import Outcome, Work, done, task
+from toolkit.executors.contract import Attendance, Outcome, Work, done, task
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -94,11 +94,14 @@ class DaskExecutor:
         """The next that has an outcome, or is lost.
 
         Raises:
-            WorkersError: the scheduler is gone.
+            WorkersError: the scheduler is gone, or all workers.
         """
+        attendance = Attendance(f"The Dask scheduler at {self._address}")
         while not coming.has_ready():
             if self._client.status != "running":
                 raise self._lost("its connection is closed")
+            with self._told():
+                attendance.require(lambda: len(self._threads()))
             time.sleep(_LOOK_SECONDS)
         with self._told():
             return next(coming)

@@ -7,11 +7,13 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar
 
-from toolkit.errors import MissingDriverError, WorkersError
-from toolkit.executors.contract import Outcome, Work, done, task
+from toolkit.errors import MissingDriverError, ToolkitError, WorkersError
+from toolkit.executors.contract import Attendance, Outcome, Work, done, task
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+_LOOK_SECONDS = 1.0
 
 
 class RayExecutor:
@@ -40,11 +42,14 @@ class RayExecutor:
                 f"No Ray cluster answers at {self._address} ({str(error).partition(chr(10))[0]}).",
                 "Check that its head runs, and which port its client server has.",
             ) from error
-        self.workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        self.workers = max(1, self._processors())
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ray.shutdown()
+
+    def _processors(self) -> int:
+        return int(self._ray.cluster_resources().get("CPU", 0))
 
     def receipts(self, work: Work[T, R], parts: Iterable[T], in_flight: int) -> Generator[R, None, None]:
         """What `work` returns for each part, as it comes."""
@@ -62,8 +67,7 @@ class RayExecutor:
             for _ in range(in_flight):
                 submit()
             while given:
-                with self._told():
-                    (future, *_), _ = self._ray.wait(list(given), num_returns=1)
+                future = self._next(list(given))
                 part = given.pop(future)
                 with self._told(part):
                     outcome = self._ray.get(future)
@@ -76,11 +80,27 @@ class RayExecutor:
                 with suppress(self._ray.exceptions.RayError, OSError, RuntimeError):
                     self._ray.cancel(future)
 
+    def _next(self, futures: list[Any]) -> Any:
+        """The next that has an outcome, or is lost.
+
+        Raises:
+            WorkersError: the cluster is gone, or all workers.
+        """
+        attendance = Attendance(f"The Ray cluster at {self._address}")
+        while True:
+            with self._told():
+                ready, _ = self._ray.wait(futures, num_returns=1, timeout=_LOOK_SECONDS)
+                if ready:
+                    return ready[0]
+                attendance.require(self._processors)
+
     @contextmanager
     def _told(self, part: object = None) -> Iterator[None]:
         """Turn the engine's errors into this package's: a part that was lost with its worker, or the cluster."""
         try:
             yield
+        except ToolkitError:
+            raise
         except (self._ray.exceptions.RayError, OSError, RuntimeError) as error:
             reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
             if part is not None and isinstance(error, self._ray.exceptions.RayError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from toolkit.engines.sqlite.undeclared import Documents
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
+_UNDECODED = msgspec.json.Decoder(list[msgspec.Raw])
+_BITS = 62
 _ESCAPE = b"\\u"
 # What PostgreSQL's jsonb refuses: U+0000, and halves of pairs that may stand alone. A colon that is written otherwise
 # would not be counted.
@@ -30,7 +33,7 @@ def documents(connection: SqliteSnapshot, table: str, column: str, *, tell_texts
     """
     found = Documents.VALUES
     for rows in _fetched(connection, table, column, "typeof({c}) IN ('text', 'blob')"):
-        if not (_are_plain(rows) if tell_texts else _decoded(rows) is not None):
+        if not (_are_plain(rows) if tell_texts else _are_documents(rows)):
             found = max(found, *map(_looked_at, rows))
         if found is Documents.NONE:
             break
@@ -39,11 +42,28 @@ def documents(connection: SqliteSnapshot, table: str, column: str, *, tell_texts
 
 def _are_plain(rows: Sequence[bytes]) -> bool:
     """Whether these are certainly documents, and no key is in one of them twice."""
-    joined = _joined(rows)
+    # Between two of them a number that none can have foreseen: where all are, no row had two, or half of one.
+    between = secrets.randbits(_BITS)
+    joined = b"[" + (b",%d," % between).join(rows) + b"]"
     if _ESCAPE in joined and any(each in joined for each in (*_COLONS, *_REFUSED)):
         return False
-    values = _decoded(rows, joined)
-    return values is not None and _has_all_keys(values, joined.count(b":"))
+    try:
+        values: list[Any] = msgspec.json.decode(joined)
+    except (ValueError, RecursionError):
+        return False
+    if len(values) != 2 * len(rows) - 1 or values[1::2].count(between) != len(rows) - 1:
+        return False
+    return _has_all_keys(values[::2], joined.count(b":"))
+
+
+def _are_documents(rows: Sequence[bytes]) -> bool:
+    """Whether these are certainly documents; undecoded that takes a fifth of the time, and UTF-8 is not looked at."""
+    joined = b"[" + b",".join(rows) + b"]"
+    try:
+        joined.decode()
+        return list(map(len, _UNDECODED.decode(joined))) == list(map(len, rows))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _has_all_keys(values: Sequence[Any], colons: int) -> bool:
@@ -52,20 +72,6 @@ def _has_all_keys(values: Sequence[Any], colons: int) -> bool:
     if sum(len(each) for each in values if type(each) is dict) == colons:
         return True
     return msgspec.json.encode(values).count(b":") == colons
-
-
-def _joined(rows: Sequence[bytes]) -> bytes:
-    # No document has a line break within a text: none can reach into the next one.
-    return b"[" + b",\n".join(rows) + b"]"
-
-
-def _decoded(rows: Sequence[bytes], joined: bytes | None = None) -> list[Any] | None:
-    """The values, if these are certainly documents."""
-    try:
-        values: list[Any] = msgspec.json.decode(joined or _joined(rows))
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return values if len(values) == len(rows) else None
 
 
 def _looked_at(document: bytes) -> Documents:
