@@ -269,10 +269,12 @@ def _migrate(
     if sql:
         run()
         return Migration(session.database.name, None, None, (), session.output.getvalue())
-    # One connection for both: to open a file of DuckDB takes longer than all that is asked here.
     with session.engine.connect() as connection:
         if require is not None:
             require(connection)
         before = recorded_revision(connection, session.versions)
-    run()
-    return Migration(session.database.name, before, session.recorded_revision(), tuple(session.steps))
+        # Nothing is held, but DuckDB's file stays open: to open it takes longer than all that is asked of it here.
+        connection.rollback()
+        run()
+        after = session.recorded_revision()
+    return Migration(session.database.name, before, after, tuple(session.steps))
