@@ -1,4 +1,4 @@
-"""PyMySQL's connection, which gives no result up that is still being read, reads single values fast, and sends rows."""
+"""PyMySQL's connection, which gives no result up that is still being read, reads rows fast, and sends them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ import pymysql
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import MysqlPacket, OKPacketWrapper
 
+from toolkit.engines.mariadb.packets import ERROR, Incoming, Packets
+
 if TYPE_CHECKING:
     # Of the kind of its cursors, as its published types alone have it.
     Base = pymysql.Connection[Any]
 else:
     Base = pymysql.Connection
 
-# What a row's packet begins with whose value is NULL; one that is none, an error.
-_NULL, _ERROR = 0xFB, 0xFF
-# Shorter ones that begin like a long value are the end of all rows.
-_SHORTEST_LONG = 9
-# A packet of this length goes on in the next.
-_WHOLE = 0xFFFFFF
-# By its first byte, how many bytes say how long a value is.
-_LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
 _SENT_BYTES = 1 << 18
 _LOST_NUMBER = 2013
 
@@ -69,69 +63,44 @@ class Connection(Base):
         own._result = None  # noqa: SLF001
         return int(told.affected_rows), int(told.warning_count)
 
-    def values(self, statement: str, most: int, size: int) -> Generator[list[bytes | None], None, None]:
-        """The one value of each row of a query, as the server sends them: in a tenth of PyMySQL's time for a row.
-
-        In lists of at most `most`, each ended by the row with which it has `size` bytes.
-        """
+    def packets(self, statement: str, most: int, size: int) -> Generator[Packets, None, None]:
+        """The rows of a query as the server sends them, at most `most` at a time or until they have `size` bytes."""
         self._execute_command(COMMAND.COM_QUERY, statement)
         self._read_query_result(unbuffered=True)
         result: Any = getattr(self, "_result", None)
         try:
-            yield from self._single_values(most, size)
-        except (pymysql.Error, OSError) as error:
-            result.unbuffered_active = False
-            if isinstance(error, OSError):
-                raise self._lost() from error
+            yield from self._packets(most, size)
+        except (pymysql.Error, GeneratorExit):
+            raise
+        except OSError as error:
+            raise self._lost() from error
+        except BaseException:
+            # It stands within a packet, and nothing that follows would be understood.
+            self._force_close()  # type: ignore[attr-defined]
             raise
         finally:
-            if result.unbuffered_active:
-                result._finish_unbuffered_query()  # noqa: SLF001 - as its own cursor does
-            result.connection = None
+            result.unbuffered_active, result.connection = False, None
 
-    def _single_values(self, most: int, size: int) -> Iterator[list[bytes | None]]:
-        read = self._rfile.read  # type: ignore[attr-defined]
-        part: list[bytes | None] = []
-        held = 0
-        while True:
-            # Three bytes of its length, one of its number.
-            head = int.from_bytes(read(4), "little")
-            length = head & _WHOLE
-            packet = read(length)
-            if len(packet) != length or not length:
-                raise self._lost()
-            if length == _WHOLE:
-                packet, head = self._rest(packet)
-            first = packet[0]
-            if first < _NULL:
-                part.append(packet[1:])
-            elif first in _LENGTHS and length >= _SHORTEST_LONG:
-                part.append(packet[1 + _LENGTHS[first] :])
-            elif first == _NULL:
-                part.append(None)
-            else:
-                break
-            held += length
-            if len(part) == most or held >= size:
-                self._next_seq_id = ((head >> 24) + 1) & 0xFF
-                yield part
-                part, held = [], 0
-        if first == _ERROR:
-            own: Any = MysqlPacket(packet, self.encoding)
-            own.raise_for_error()
-        done: Any = getattr(self, "_result", None)
-        done.unbuffered_active = False
-        if part:
-            yield part
-
-    def _rest(self, packet: bytes) -> tuple[bytes, int]:
-        """A packet, and those in which it goes on."""
-        whole, length = bytearray(packet), _WHOLE
-        while length == _WHOLE:
-            head = int.from_bytes(self._read_bytes(4), "little")  # type: ignore[attr-defined]
-            length = head & _WHOLE
-            whole += self._read_bytes(length)  # type: ignore[attr-defined]
-        return bytes(whole), head
+    def _packets(self, most: int, size: int) -> Iterator[Packets]:
+        incoming = Incoming(self._rfile.read1)  # type: ignore[attr-defined]
+        while not incoming.is_at_end:
+            try:
+                rows = incoming.rows(most, size)
+            except EOFError:
+                raise self._lost() from None
+            if rows.starts:
+                try:
+                    yield rows
+                except GeneratorExit:
+                    # All of it is read, as PyMySQL's own cursors do.
+                    while not incoming.is_at_end:
+                        incoming.rows(most, size)
+                    raise
+        if not incoming.last:
+            raise self._lost()
+        if incoming.last[0] == ERROR:
+            error: Any = MysqlPacket(incoming.last, self.encoding)
+            error.raise_for_error()
 
     def _lost(self) -> pymysql.err.OperationalError:
         self._force_close()  # type: ignore[attr-defined]
