@@ -38,7 +38,7 @@ from toolkit.stores.fixture_writer import STAGING, FixtureWriter
 from toolkit.stores.objects import ObjectStore
 
 AT = "'2024-01-01 00:00:00.000000'"
-KILLS = 4
+KILLS = 5
 
 
 def rows(directory: Path, table: str) -> list[dict[str, object]]:
@@ -256,7 +256,7 @@ def settings(config: Config, directory: Path) -> Path:
 
 def test_a_dump_killed_at_any_moment_leaves_a_whole_set_old_or_new(shop: Config, tmp_path: Path) -> None:
     create(shop.database("sqlite"), metadata)
-    many(shop, 2000, "old")
+    many(shop, 5000, "old")
     project = settings(shop, tmp_path)
     began = time.monotonic()
     assert toolkit(project, "dump-data").end() == 0
@@ -264,7 +264,7 @@ def test_a_dump_killed_at_any_moment_leaves_a_whole_set_old_or_new(shop: Config,
     random.seed(5)
     seen = set()
     for round_ in range(KILLS):
-        many(shop, 2000, f"round {round_}")
+        many(shop, 5000, f"round {round_}")
         running = toolkit(project, "dump-data")
         time.sleep(random.uniform(0, usual))
         running.process.kill()
@@ -276,7 +276,7 @@ def test_a_dump_killed_at_any_moment_leaves_a_whole_set_old_or_new(shop: Config,
         complete(directory)
         names = {row["name"] for row in rows(tmp_path / "out", "customer")}
         assert len(names) == 1
-        assert len(rows(tmp_path / "out", "customer")) == 2000
+        assert len(rows(tmp_path / "out", "customer")) == 5000
         seen |= names
         load_data(shop, "sqlite2", directory=tmp_path / "out")
     assert toolkit(project, "dump-data").end() == 0
