@@ -57,7 +57,7 @@ from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
 from toolkit.operations.sync import sync
 
-WORKERS = WorkerOptions("local:2", part_bytes=60_000)
+WORKERS = WorkerOptions("local:2", part_bytes=140_000)
 MANY = 5000
 """So many that a commit tells the totals of segments, too."""
 
@@ -356,7 +356,7 @@ def test_a_lake_in_an_object_store_is_filled_by_a_stores_settings_and_is_one_pla
 @pytest.fixture
 def many(two: Config) -> Config:
     """Enough rows that something can happen while they are written."""
-    fill(two.database("postgres"), 12 * MANY, first=MANY)
+    fill(two.database("postgres"), 6 * MANY, first=MANY)
     return two
 
 
@@ -382,9 +382,10 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(many: Config) -> 
 
 
 def test_a_run_whose_coordinator_was_killed_is_taken_up_and_what_it_has_written_is_not_written_again(
-    many: Config,
+    many: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kill_a_run(many)
+    monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
     assert (digest(many, "lake").rows, DeltaTable(folder(many)).version()) == (0, 0)
     before = noted(many)
     run = left(many)
