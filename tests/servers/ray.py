@@ -37,6 +37,8 @@ class Cluster:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TOOLKIT_")}
         # It is not one that `uv run` has started, though the tests are.
         environment["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+        # Whoever has ever started Ray here may have a token, which `ray start` would then ask of clients.
+        environment["RAY_AUTH_MODE"] = "disabled"
         with (directory / "log").open("wb") as log:
             command = [script, "start", "--head", *arguments, "--temp-dir", self._own]
             self.head = subprocess.Popen(

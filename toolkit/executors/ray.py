@@ -40,7 +40,8 @@ class RayExecutor:
         except (OSError, RuntimeError, ValueError) as error:
             raise WorkersError(
                 f"No Ray cluster answers at {self._address} ({str(error).partition(chr(10))[0]}).",
-                "Check that its head runs, and which port its client server has.",
+                "Check that its head runs, and which port its client server has; if it asks for a token, set "
+                "RAY_AUTH_MODE and RAY_AUTH_TOKEN as there.",
             ) from error
         self.workers = max(1, self._processors())
         return self

@@ -49,12 +49,12 @@ class MariaDBAdapter(Adapter):
         return sa.type_coerce(source, sa.types.NullType())
 
     def told(self, cell: str) -> str:
-        """The expression of a stored value, whose quoted name this is, as a text of characters of its own alone."""
+        """The expression of a stored value, whose quoted name this is, that the server sends in full."""
         return cell
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        """What `told` gave, as canonical values."""
-        return self.decode(fetched[0].to_pylist())
+        """The bytes of what `told` gave, as canonical values."""
+        return self.decode(fetched[0].cast(pa.string()).to_pylist())
 
     def encode(self, values: pa.Array) -> list[Any]:
         """An array as values to bind, by the column's own type.
@@ -110,13 +110,9 @@ class Text(MariaDBAdapter):
         """Texts as they are."""
         return pa.array(values, self.type.arrow)
 
-    def told(self, cell: str) -> str:
-        """The text, which may have any character."""
-        return marked(cell)
-
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         """Texts as they are."""
-        return fetched[0].cast(self.type.arrow)
+        return fetched[0].cast(pa.string()).cast(self.type.arrow)
 
     def sent(self, values: pa.Array) -> pa.Array:
         """The texts: each is looked at only if one of them may not be kept whole."""
@@ -145,17 +141,6 @@ def _plain(value: Any) -> str:
     if isinstance(value, bytes):
         return value.hex()
     return f"{value:f}" if isinstance(value, Decimal) else str(value)
-
-
-SEPARATOR = "\x1f"
-"""What stands between the fields of a row."""
-
-
-def marked(cell: str) -> str:
-    """The expression of a text behind a `t`; of one with a separator in it, of its digits behind an `h`."""
-    # Of all character sets; and no two collations meet in one expression.
-    plain = f"CAST(CONVERT({cell} USING utf8mb4) AS BINARY)"
-    return f"IF(LOCATE(x'1f', {plain}), CONCAT('h', HEX({plain})), CONCAT('t', {plain}))"
 
 
 def _is_among(labels: Sequence[str], is_set: bool, text: str) -> bool:

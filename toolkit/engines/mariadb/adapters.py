@@ -21,7 +21,7 @@ from toolkit.core.decimals import decimal_text, fraction_digits, parse_decimals
 from toolkit.core.logical import json_encoded
 from toolkit.core.tables import ColumnSpec
 from toolkit.core.types import Kind
-from toolkit.engines.mariadb.adapter import MariaDBAdapter, Text, marked, require
+from toolkit.engines.mariadb.adapter import MariaDBAdapter, Text, require
 from toolkit.engines.mariadb.binary import Bytes, Uuid
 from toolkit.engines.mariadb.dialect import DIALECT
 from toolkit.engines.mariadb.stored import StoredColumn
@@ -58,7 +58,7 @@ class Integer(MariaDBAdapter):
         return f"({cell} + 0)" if self.actual.name == "bit" else cell
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        return fetched[0].cast(pa.int64()).cast(self.type.arrow)
+        return _numbers(fetched[0], pa.int64()).cast(self.type.arrow)
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([_whole(value) for value in values], self.type.arrow)
@@ -72,6 +72,10 @@ class Integer(MariaDBAdapter):
     def bound(self, values: pa.Array) -> list[Any]:
         listed: list[Any] = values.to_pylist()
         return listed
+
+
+def _numbers(fetched: pa.Array, type_: pa.DataType) -> pa.Array:
+    return fetched.cast(pa.string()).cast(type_)
 
 
 def _bits(actual: ActualType, variable: str) -> str | None:
@@ -91,7 +95,7 @@ class Bool(Integer):
     """0 and 1."""
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        whole = fetched[0].cast(pa.int64())
+        whole = _numbers(fetched[0], pa.int64())
         if pc.any(pc.or_(pc.less(whole, _ZERO), pc.greater(whole, _ONE))).as_py():
             raise ValueError("neither 0 nor 1")
         return whole.cast(self.type.arrow)
@@ -120,7 +124,7 @@ class Float(MariaDBAdapter):
         return f"({cell} + 0e0)"
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        return self._narrow(fetched[0].cast(pa.float64()))
+        return self._narrow(_numbers(fetched[0], pa.float64()))
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return self._narrow(pa.array(values, pa.float64()))
@@ -154,8 +158,6 @@ class Numeric(MariaDBAdapter):
     names = frozenset({"decimal", *INTEGERS, "bit"})
 
     def told(self, cell: str) -> str:
-        if self.actual.name in TEXTS:
-            return marked(cell)
         return f"({cell} + 0)" if self.actual.name == "bit" else cell
 
     def is_read(self, actual: ActualType) -> bool:
@@ -195,9 +197,6 @@ def _digits(value: Any) -> str:
 class Array(MariaDBAdapter):
     """A JSON list."""
 
-    def told(self, cell: str) -> str:
-        return marked(cell)
-
     def decode(self, values: Sequence[Any]) -> pa.Array:
         parse = self.form.parse_json
         return pa.array([None if text is None else parse(json.loads(text)) for text in values], self.type.arrow)
@@ -217,7 +216,7 @@ class _OwnForm(Text):
         return self.form.parse_json(text)
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        return self.decode(fetched[0].to_pylist())
+        return self.decode(fetched[0].cast(pa.string()).to_pylist())
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([None if text is None else self._parse(text) for text in values], pa.string())
@@ -248,9 +247,9 @@ class Stored(MariaDBAdapter):
 
     def told(self, cell: str) -> str:
         if self.actual.name in BYTES | SHAPES:
-            return marked(f"CONCAT('b', HEX({cell}))")
+            return f"CONCAT('b', HEX({cell}))"
         number = {"bit": " + 0", **dict.fromkeys(FLOATS, " + 0e0")}.get(self.actual.name, "")
-        return marked(f"CONCAT('t', CAST({cell}{number} AS CHAR))")
+        return f"CONCAT('t', CAST({cell}{number} AS CHAR))"
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         return fetched[0].cast(pa.string())

@@ -1,4 +1,4 @@
-"""How bytes and UUIDs stand in MariaDB: told and sent by the digits of all values of a column at once."""
+"""How bytes and UUIDs stand in MariaDB: sent by the digits of all values of a column at once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.adapters.built_in import text_bytes
-from toolkit.engines.mariadb.adapter import MariaDBAdapter, marked, require
+from toolkit.engines.mariadb.adapter import MariaDBAdapter, require
 from toolkit.engines.mariadb.types import BYTES, SHAPES, TEXTS
 
 # Arrow takes 36 µs to make one of these of a Python value.
-_NO_BYTES, _NO_TEXT = pa.scalar(None, pa.binary()), pa.scalar(None, pa.string())
+_NO_TEXT = pa.scalar(None, pa.string())
 _HEX, _HYPHENATED, _UUID_BYTES = 32, 36, 16
 
 
@@ -25,11 +25,8 @@ class Bytes(MariaDBAdapter):
 
     names = BYTES | SHAPES
 
-    def told(self, cell: str) -> str:
-        return f"HEX({cell})"
-
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        return _from_digits(fetched[0])
+        return fetched[0].cast(self.type.arrow)
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
         if any(isinstance(value, str) for value in values):
@@ -56,13 +53,10 @@ class Uuid(MariaDBAdapter):
 
     names = TEXTS | BYTES | {"uuid"}
 
-    def told(self, cell: str) -> str:
-        return f"HEX({cell})" if self.actual.name in BYTES else marked(cell)
-
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         if self.actual.name in BYTES:
-            return _from_digits(fetched[0]).cast(self.type.arrow)
-        return self.decode(fetched[0].to_pylist())
+            return fetched[0].cast(self.type.arrow)
+        return super().incoming(*fetched)
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([None if value is None else _uuid_bytes(value) for value in values], self.type.arrow)
@@ -82,16 +76,6 @@ class Uuid(MariaDBAdapter):
         uuids = (None if raw is None else uuid.UUID(bytes=raw) for raw in listed)
         hyphens = actual.name == "uuid" or (actual.size or 0) >= _HYPHENATED or "text" in actual.name
         return [None if each is None else str(each) if hyphens else each.hex for each in uuids]
-
-
-def _from_digits(texts: pa.Array) -> pa.Array:
-    """What the digits mean, of all values at once."""
-    filled = texts.fill_null("") if texts.null_count else texts
-    bounds = np.frombuffer(filled.buffers()[1], np.int32, len(texts) + 1, filled.offset * 4)
-    raw = binascii.unhexlify(text_bytes(filled).tobytes())
-    halves = ((bounds - bounds[0]) // 2).astype(np.int32)
-    found = pa.Array.from_buffers(pa.binary(), len(texts), [None, pa.py_buffer(halves), pa.py_buffer(raw)])
-    return pc.if_else(texts.is_valid(), found, _NO_BYTES) if texts.null_count else found
 
 
 def _digits_of(values: pa.Array) -> pa.Array:

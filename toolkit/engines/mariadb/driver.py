@@ -1,13 +1,16 @@
-"""PyMySQL's connection, which gives no result up that is still being read, reads single values fast, and sends rows."""
+"""PyMySQL's connection, which gives no result up that is still being read, reads rows fast, and sends them."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import MysqlPacket, OKPacketWrapper
+
+from toolkit.engines.mariadb.told import Packets
 
 if TYPE_CHECKING:
     # Of the kind of its cursors, as its published types alone have it.
@@ -15,14 +18,14 @@ if TYPE_CHECKING:
 else:
     Base = pymysql.Connection
 
-# What a row's packet begins with whose value is NULL; one that is none, an error.
-_NULL, _ERROR = 0xFB, 0xFF
-# Shorter ones that begin like a long value are the end of all rows.
-_SHORTEST_LONG = 9
+# What the last packet of a result begins with: an error, or the end of all rows if it is shorter than a long value.
+_ERROR, _END, _SHORTEST_LONG = 0xFF, 0xFE, 9
 # A packet of this length goes on in the next.
 _WHOLE = 0xFFFFFF
-# By its first byte, how many bytes say how long a value is.
-_LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
+# Three bytes of a packet's length, one of its number.
+_HEAD_BYTES = 4
+_head = Struct("<I").unpack_from
+_READ_BYTES = 1 << 18
 _SENT_BYTES = 1 << 18
 _LOST_NUMBER = 2013
 
@@ -69,70 +72,116 @@ class Connection(Base):
         own._result = None  # noqa: SLF001
         return int(told.affected_rows), int(told.warning_count)
 
-    def values(self, statement: str, most: int, size: int) -> Generator[list[bytes | None], None, None]:
-        """The one value of each row of a query, as the server sends them: in a tenth of PyMySQL's time for a row.
-
-        In lists of at most `most`, each ended by the row with which it has `size` bytes.
-        """
+    def packets(self, statement: str, most: int, size: int) -> Generator[Packets, None, None]:
+        """The rows of a query as the server sends them, at most `most` at a time or until they have `size` bytes."""
         self._execute_command(COMMAND.COM_QUERY, statement)
         self._read_query_result(unbuffered=True)
         result: Any = getattr(self, "_result", None)
         try:
-            yield from self._single_values(most, size)
-        except (pymysql.Error, OSError) as error:
-            result.unbuffered_active = False
-            if isinstance(error, OSError):
-                raise self._lost() from error
+            yield from self._packets(most, size)
+        except (pymysql.Error, GeneratorExit):
+            raise
+        except OSError as error:
+            raise self._lost() from error
+        except BaseException:
+            # It stands within a packet, and nothing that follows would be understood.
+            self._force_close()  # type: ignore[attr-defined]
             raise
         finally:
-            if result.unbuffered_active:
-                result._finish_unbuffered_query()  # noqa: SLF001 - as its own cursor does
-            result.connection = None
+            result.unbuffered_active, result.connection = False, None
 
-    def _single_values(self, most: int, size: int) -> Iterator[list[bytes | None]]:
-        read = self._rfile.read  # type: ignore[attr-defined]
-        part: list[bytes | None] = []
-        held = 0
-        while True:
-            # Three bytes of its length, one of its number.
-            head = int.from_bytes(read(4), "little")
-            length = head & _WHOLE
-            packet = read(length)
-            if len(packet) != length or not length:
-                raise self._lost()
-            if length == _WHOLE:
-                packet, head = self._rest(packet)
-            first = packet[0]
-            if first < _NULL:
-                part.append(packet[1:])
-            elif first in _LENGTHS and length >= _SHORTEST_LONG:
-                part.append(packet[1 + _LENGTHS[first] :])
-            elif first == _NULL:
-                part.append(None)
-            else:
-                break
-            held += length
-            if len(part) == most or held >= size:
-                self._next_seq_id = ((head >> 24) + 1) & 0xFF
-                yield part
-                part, held = [], 0
-        if first == _ERROR:
-            own: Any = MysqlPacket(packet, self.encoding)
-            own.raise_for_error()
-        done: Any = getattr(self, "_result", None)
-        done.unbuffered_active = False
-        if part:
-            yield part
-
-    def _rest(self, packet: bytes) -> tuple[bytes, int]:
-        """A packet, and those in which it goes on."""
-        whole, length = bytearray(packet), _WHOLE
-        while length == _WHOLE:
-            head = int.from_bytes(self._read_bytes(4), "little")  # type: ignore[attr-defined]
-            length = head & _WHOLE
-            whole += self._read_bytes(length)  # type: ignore[attr-defined]
-        return bytes(whole), head
+    def _packets(self, most: int, size: int) -> Iterator[Packets]:
+        incoming = _Incoming(self._rfile.read1)  # type: ignore[attr-defined]
+        while not incoming.is_at_end:
+            try:
+                rows = incoming.rows(most, size)
+            except EOFError:
+                raise self._lost() from None
+            if rows.starts:
+                try:
+                    yield rows
+                except GeneratorExit:
+                    # All of it is read, as PyMySQL's own cursors do.
+                    while not incoming.is_at_end:
+                        incoming.rows(most, size)
+                    raise
+        if not incoming.last:
+            raise self._lost()
+        if incoming.last[0] == _ERROR:
+            error: Any = MysqlPacket(incoming.last, self.encoding)
+            error.raise_for_error()
 
     def _lost(self) -> pymysql.err.OperationalError:
         self._force_close()  # type: ignore[attr-defined]
         return pymysql.err.OperationalError(_LOST_NUMBER, "Lost connection to MySQL server during query")
+
+
+class _Incoming:
+    """The bytes of a result that have come."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._held = bytearray()
+        self.is_at_end = False
+        self.last = b""
+        """The packet behind the last row, once that is passed."""
+
+    def rows(self, most: int, size: int) -> Packets:
+        """The next rows; fewer than `most` of less than `size` bytes only at the end.
+
+        Raises:
+            EOFError: there are no more bytes, and there was no end.
+        """
+        starts: list[int] = []
+        ends: list[int] = []
+        position = 0
+        while True:
+            position = self._walk(position, most, size, starts, ends)
+            if ends and self._is_last(starts[-1], ends[-1]):
+                self.is_at_end = True
+                self.last = bytes(self._held[starts.pop() : ends.pop()])
+            if self.is_at_end or len(starts) == most or position >= size:
+                break
+            if not (more := self._read(_READ_BYTES)):
+                raise EOFError
+            self._held += more
+        with memoryview(self._held) as held:
+            data = bytes(held[:position])
+        del self._held[:position]
+        return Packets(data, starts, ends)
+
+    def _walk(self, position: int, most: int, size: int, starts: list[int], ends: list[int]) -> int:
+        """Note where whole packets begin and end, from a position on; where the next begins."""
+        held = self._held
+        length_of, there, begin, end = _head, len(held), starts.append, ends.append
+        while position < size and len(starts) < most and position + _HEAD_BYTES <= there:
+            length = length_of(held, position)[0] & _WHOLE
+            following = position + _HEAD_BYTES + length
+            if length == _WHOLE:
+                following = self._put_together(position)
+                there = len(held)
+            if following > there:
+                break
+            begin(position + _HEAD_BYTES)
+            end(following)
+            position = following
+        return position
+
+    def _put_together(self, position: int) -> int:
+        """Take out the heads of the packets in which one goes on; where it ends, past all bytes if it has not come."""
+        held, heads, at, length = self._held, [position], position, _WHOLE
+        while length == _WHOLE:
+            if at + _HEAD_BYTES > len(held):
+                return len(held) + 1
+            length = _head(held, at)[0] & _WHOLE
+            at += _HEAD_BYTES + length
+            heads.append(at)
+        if at > len(held):
+            return at
+        for head in reversed(heads[1:-1]):
+            del held[head : head + _HEAD_BYTES]
+        return at - _HEAD_BYTES * (len(heads) - 2)
+
+    def _is_last(self, start: int, end: int) -> bool:
+        first = self._held[start] if end > start else _ERROR
+        return first == _ERROR or (first == _END and end - start < _SHORTEST_LONG)

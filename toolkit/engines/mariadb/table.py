@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -13,16 +12,13 @@ import sqlalchemy as sa
 from toolkit.core.batches import BATCH_ROWS, parts, sized
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.mariadb.keys import KeyedTable
-from toolkit.engines.mariadb.told import batch_of, row_expression
+from toolkit.engines.mariadb.told import batch_of
 from toolkit.engines.mariadb.types import TEXTS, actual_type
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.lossy import ANY_VALUE
-from toolkit.engines.portable.table import TableRepository
 
 # Rows that SQLAlchemy keeps at a time of what the server sends: they may be wide.
 _BUFFERED_ROWS = 32
-# Rows that are taken apart at a time.
-_TOLD_ROWS = 2_048
 
 
 class MariaDBRepository(KeyedTable):
@@ -46,23 +42,17 @@ class MariaDBRepository(KeyedTable):
             raise
 
     def _told(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows as the server tells them; those that are too long for that, value by value."""
+        """The rows as the server sends them."""
         columns = self.spec.columns
-        row = row_expression([(column, self.quote(column.name)) for column in columns])
-        any_long = False
-        query = f"SELECT {row} FROM {self.source(self.name)} AS told"
-        most = min(_TOLD_ROWS, self._fitting_rows(batch_rows))
+        cells = ", ".join(self.connection.codec.adapter(each).told(self.quote(each.name)) for each in columns)
+        query = f"SELECT {cells} FROM {self.source(self.name)} AS told"
+        most = self._fitting_rows(batch_rows)
         with (
             self.connection.translated(),
-            closing(self.connection.raw.values(query, most, self.batch_bytes)) as told,
+            closing(self.connection.raw.packets(query, most, self.batch_bytes)) as told,
         ):
-            for rows in told:
-                short = [each for each in rows if each is not None]
-                any_long = any_long or len(short) < len(rows)
-                yield batch_of(columns, short, self.spec.schema)
-        if any_long:
-            long = replace(self.spec, conditions=(*self.spec.conditions, f"{row} IS NULL"))
-            yield from TableRepository(self.connection, long).read(batch_rows)
+            for packets in told:
+                yield batch_of(columns, packets, self.spec.schema)
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """Columns of types that nothing of the model's is read from: all of their values are refused."""

@@ -50,7 +50,7 @@ class Timestamp(_Moment):
         return self.incoming(pa.array(values, pa.string()))
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        naive = fetched[0].cast(pa.timestamp("us"))
+        naive = fetched[0].cast(pa.string()).cast(pa.timestamp("us"))
         return naive.view(pa.int64()).view(self.type.arrow)
 
     def sent(self, values: pa.Array) -> pa.Array:
@@ -70,7 +70,7 @@ class Date(_Moment):
         return self.incoming(pa.array(values, pa.string()))
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        return fetched[0].cast(pa.date32())
+        return fetched[0].cast(pa.string()).cast(pa.date32())
 
     def sent(self, values: pa.Array) -> pa.Array:
         require_within(values.view(pa.int32()), DATES, INFINITE_DATE)
