@@ -265,7 +265,7 @@ def test_the_portable_repository_names_the_row_too(strict: Config, engine: str) 
     require_like(caught.value.fact, f"{engine}: {REFUSED}*")
 
 
-@pytest.mark.parametrize("bad", range(1, ROWS + 1))
+@pytest.mark.parametrize("bad", [1, 4, ROWS])
 def test_nothing_that_duckdb_took_in_the_search_for_a_row_stays(strict: Config, bad: int) -> None:
     case = CASES["check without a name"]
     fill(strict, [row(n, **(case.bad if n == bad else {})) for n in range(1, ROWS + 1)])
