@@ -29,7 +29,7 @@ from toolkit.operations.diff.compare import diff
 from toolkit.operations.status import status
 from toolkit.operations.sync import sync
 
-TABLES = 40
+TABLES = 60
 metadata = sa.MetaData()
 for _number in range(TABLES):
     sa.Table(
@@ -44,7 +44,7 @@ ENGINES = [SqliteConnection, PostgresConnection, DuckDBConnection]
 
 @pytest.fixture
 def many(config: Config, tmp_path: Path) -> Config:
-    """Databases for forty tables."""
+    """Databases for sixty tables."""
     return replace(config, metadata=f"{__name__}:metadata", migrations=tmp_path / "none")
 
 
@@ -189,8 +189,8 @@ def test_a_server_without_room_for_the_locks_is_told_with_the_setting_that_it_ne
         metadata.create_all(connection)
     fill(many, "sqlite")
     target = small_server.database("crowded")
-    with leaving(small_server.url, 150) as others:
-        with pytest.raises(DatabaseUnavailableError, match="40 tables and what belongs to them need 160 locks"):
+    with leaving(small_server.url, 220) as others:
+        with pytest.raises(DatabaseUnavailableError, match="60 tables and what belongs to them need 240 locks"):
             sync(many, "sqlite", target)
         with psycopg.connect(target) as making:
             assert making.execute("SELECT to_regclass('t0')").fetchone() == (None,)
@@ -202,8 +202,8 @@ def test_a_server_without_room_for_the_locks_is_told_with_the_setting_that_it_ne
         with connected(many.database("sqlite")) as changing:
             for table in metadata.sorted_tables:
                 changing.execute(sa.update(table).values(a="y"))
-        # A dry run reads by two connections: whichever comes first, their locks or those of 40 staging tables.
-        with pytest.raises(DatabaseUnavailableError, match=r"need (80|280) locks") as refused:
+        # A dry run reads by two connections: whichever comes first, their locks or those of 60 staging tables.
+        with pytest.raises(DatabaseUnavailableError, match=r"need (120|420) locks") as refused:
             sync(many, "sqlite", target, dry_run=True)
         assert sum(table.updated for table in sync(many, "sqlite", target, ["t1", "t3"]).tables) == 2
     setting = re.search(r"max_locks_per_transaction = (\d+)", refused.value.advice)
