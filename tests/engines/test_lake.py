@@ -10,7 +10,7 @@ from tests.contracts.suite import *  # noqa: F403 - the contract's tests
 from toolkit.config import Database
 
 # What an application's own type changes is how values are stored, and what is asked of them by key.
-DECORATED = (
+WITH_TYPES = (
     "test_what_was_written_is_read_back_by_both_ways",
     "test_what_is_stored_is_digested_as_what_was_sent",
     "test_an_upsert_updates_rows_with_the_same_key_and_inserts_the_others",
@@ -21,7 +21,7 @@ DECORATED = (
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A lake is written by its own repository alone: no statement writes a file."""
     if "kind" in metafunc.fixturenames:
-        has_types = metafunc.function.__name__ in DECORATED
+        has_types = metafunc.function.__name__ in WITH_TYPES
         metafunc.parametrize("kind", ["fast", "decorated"] if has_types else ["fast"], indirect=True)
 
 
