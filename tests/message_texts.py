@@ -8,11 +8,11 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "toolkit"
+from tests.test_architecture import PACKAGE, modules, parents
+
 # No sentences for a user: pages and scripts that are written, SQL.
 _NOT_READ = ("operations/migrations/template", "bundled", "models/todo.py")
 _KEYWORDS = (
@@ -37,22 +37,22 @@ class Text:
 def texts() -> list[Text]:
     """All of them, sorted."""
     found: set[Text] = set()
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in modules():
         relative = path.relative_to(PACKAGE).as_posix()
         if not relative.startswith(_NOT_READ):
-            found |= set(_of(ast.parse(path.read_text(encoding="utf-8")), relative))
+            found |= set(_of(parents(path), relative))
     return sorted(found)
 
 
-def _of(tree: ast.Module, path: str) -> Iterator[Text]:
-    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    for node in ast.walk(tree):
-        if isinstance(parents.get(node), ast.JoinedStr | ast.FormattedValue):
+def _of(parents: Mapping[ast.AST, ast.AST | None], path: str) -> Iterator[Text]:
+    for node, parent in parents.items():
+        if not isinstance(node, ast.Constant | ast.JoinedStr):
+            continue
+        if isinstance(parent, ast.JoinedStr | ast.FormattedValue | ast.Expr):
             continue
         text = _text(node)
-        if text is None or isinstance(parents.get(node), ast.Expr) or not _is_sentence(text):
-            continue
-        yield Text(text, f"{path}:{getattr(node, 'lineno', 0)}", _called(node, parents))
+        if text is not None and _is_sentence(text):
+            yield Text(text, f"{path}:{node.lineno}", _called(node, parents))
 
 
 def _text(node: ast.AST) -> str | None:
@@ -74,9 +74,8 @@ def _is_sentence(text: str) -> bool:
     return len(words) >= 3 and not _SQL.match(text) and not _WITHIN_SQL.search(text)
 
 
-def _called(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> str:
-    while node in parents:
-        parent = parents[node]
+def _called(node: ast.AST, parents: Mapping[ast.AST, ast.AST | None]) -> str:
+    while parent := parents[node]:
         if isinstance(parent, ast.Call) and node is not parent.func:
             return ast.unparse(parent.func)
         if isinstance(parent, ast.stmt):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -16,6 +17,9 @@ import pytest
 
 import toolkit
 from toolkit import archive
+
+# Begun first, so that one process has these tests: each that has one of them reads all modules.
+pytestmark = pytest.mark.long
 
 PACKAGE = Path(__file__).parent.parent / "toolkit"
 
@@ -64,15 +68,35 @@ def modules() -> list[Path]:
 
 
 @cache
+def _trees() -> dict[Path, ast.Module]:
+    """All modules, read once for all tests; to look for garbage among them would take as long again."""
+    gc.disable()
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in modules()}
+    gc.freeze()
+    gc.enable()
+    return trees
+
+
 def parsed(path: Path) -> ast.Module:
-    """A module, read once for all tests."""
-    return ast.parse(path.read_text(encoding="utf-8"))
+    """A module."""
+    return _trees()[path]
 
 
 @cache
-def nodes(path: Path) -> list[ast.AST]:
+def parents(path: Path) -> dict[ast.AST, ast.AST | None]:
+    """What each node of a module is in, outer ones first; that a name is read or written is no node."""
+    found: dict[ast.AST, ast.AST | None] = {parsed(path): None}
+    waiting = list(found)
+    for node in waiting:
+        inner = [each for each in ast.iter_child_nodes(node) if not isinstance(each, ast.expr_context)]
+        found.update(dict.fromkeys(inner, node))
+        waiting += inner
+    return found
+
+
+def nodes(path: Path) -> Collection[ast.AST]:
     """All nodes of a module."""
-    return list(ast.walk(parsed(path)))
+    return parents(path).keys()
 
 
 def room(path: Path) -> str:
@@ -256,21 +280,14 @@ def test_core_knows_no_driver_and_no_command_line() -> None:
             assert not forbidden & {name.split(".")[0] for name in names}, path
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import toolkit",
-        "import toolkit.pytest_plugin",
-        "from toolkit.cli import run; run(['--help'])",
-        "from toolkit.cli import run; run(['sync', '--help'])",
-        "from toolkit.cli import run; run(['database', '--help'])",
-        "from toolkit.cli import run; run(['archive', 'push', '--help'])",
-    ],
-)
-def test_help_loads_no_heavy_library(code: str) -> None:
-    check = f"import sys, json; {code}; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+def test_help_loads_no_heavy_library() -> None:
+    steps = ["import toolkit", "import toolkit.pytest_plugin", "from toolkit.cli import run"]
+    steps += ["run(['--help'])", "run(['sync', '--help'])", "run(['database', '--help'])"]
+    steps += ["run(['archive', 'push', '--help'])"]
+    # In one process, which has all that it loaded until then.
+    told = "print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    check = "\n".join(("import sys, json", *(f"{step}\n{told}" for step in steps)))
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
-    loaded = {name.split(".")[0] for name in json.loads(result.stderr)}
     heavy = {
         "sqlalchemy",
         "pyarrow",
@@ -283,7 +300,8 @@ def test_help_loads_no_heavy_library(code: str) -> None:
         "rich",
         "sqlglot",
     }
-    assert not loaded & heavy
+    for step, loaded in zip(steps, result.stderr.splitlines(), strict=True):
+        assert not {name.split(".")[0] for name in json.loads(loaded)} & heavy, step
 
 
 def test_an_application_gets_the_archives_backend_without_the_libraries_of_the_verbs() -> None:

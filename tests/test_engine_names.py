@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.test_architecture import PACKAGE, modules, parsed
+from tests.test_architecture import PACKAGE, modules, nodes
+
+# Begun first, with other tests that read all modules.
+pytestmark = pytest.mark.long
 
 ENGINES = {
     "sqlite": r"sqlite",
@@ -56,11 +60,11 @@ EXCEPTIONS = {
 }
 
 
-def names_in(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def names_in(nodes: Collection[ast.AST]) -> Iterator[tuple[int, str]]:
     """Whatever the code is called or calls, and texts that are names; neither comments nor texts for users."""
-    bodies = (node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef))
+    bodies = (node for node in nodes if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef))
     docstrings = {id(body.body[0].value) for body in bodies if body.body and isinstance(body.body[0], ast.Expr)}
-    for node in ast.walk(tree):
+    for node in nodes:
         line = getattr(node, "lineno", 0)
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.alias(name=name):
@@ -73,12 +77,13 @@ def names_in(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield line, text
 
 
+@cache
 def foreign_names(path: Path) -> list[tuple[int, str]]:
     """The engines' names in a module, but for those of the engine whose package it is in."""
     parts = path.relative_to(PACKAGE).parts
     own = parts[1] if parts[0] == "engines" else None
     others = re.compile("|".join(pattern for name, pattern in ENGINES.items() if name != own), re.IGNORECASE)
-    found = names_in(parsed(path))
+    found = names_in(nodes(path))
     return [(line, name) for line, name in found if others.search(name)]
 
 
@@ -114,9 +119,9 @@ def test_every_exception_is_needed(place: str) -> None:
 )
 def test_a_name_is_found_however_it_is_used(code: str) -> None:
     every = re.compile("|".join(ENGINES.values()), re.IGNORECASE)
-    assert [name for _, name in names_in(ast.parse(code)) if every.search(name)]
+    assert [name for _, name in names_in(list(ast.walk(ast.parse(code)))) if every.search(name)]
 
 
 def test_texts_and_comments_may_name_engines() -> None:
     code = '"""Of SQLite."""\nsay("Write it like sqlite:///file, which SQLite reads.")  # DuckDB, too'
-    assert not list(filter(lambda found: found[1] != "say", names_in(ast.parse(code))))
+    assert not list(filter(lambda found: found[1] != "say", names_in(list(ast.walk(ast.parse(code))))))

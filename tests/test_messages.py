@@ -12,6 +12,9 @@ from tests.message_texts import Text, texts
 from tests.test_readme import commands
 from toolkit.cli import toolkit
 
+# Begun first, with other tests that read all modules.
+pytestmark = pytest.mark.long
+
 # Words that paraphrase, are old, or have another meaning to most readers; and what is said in place of each.
 AVOIDED = {
     r"whoever": "who, or the role of it",

@@ -63,14 +63,24 @@ def said(place: Place, target: str) -> str:
 
 def require_settled(place: Place, style: Style, target: str, convert: tuple[str, ...]) -> None:
     """Copy it, by the conversions that the report without them names, and see that nothing is left to do."""
+    require_said(place, target, convert)
+    copied(place, style, target, convert)
+    assert written(sync(place.config, "sqlite", target, convert=convert)) == 0
+
+
+def require_said(place: Place, target: str, convert: tuple[str, ...]) -> None:
+    """See that the report without them names the conversions."""
     places = [f"--convert {each.partition(':')[0]}:" for each in convert]
     report = said(place, target) if convert else ""
     assert [each for each in places if each not in report] == []
+
+
+def copied(place: Place, style: Style, target: str, convert: tuple[str, ...]) -> None:
+    """Copy it, by these conversions."""
     result = sync(place.config, "sqlite", target, convert=convert)
     assert result.verified
     told = [warning.reason for warning in result.warnings if warning.table == style.record]
     assert told == ["table: It is a migration tool's record."]
-    assert written(sync(place.config, "sqlite", target, convert=convert)) == 0
 
 
 def next_number(url: str, statement: str) -> int:
@@ -95,8 +105,9 @@ def test_its_rows_arrive_in_the_tables_that_it_has_made(style: Style, place: Pla
 
 @OF_EACH
 def test_it_arrives_with_its_keys_in_databases_without_tables_and_comes_back(style: Style, place: Place) -> None:
-    for target in ("postgres", "duckdb"):
-        require_settled(place, style, target, style.into_nothing)
+    require_settled(place, style, "postgres", style.into_nothing)
+    # That nothing is left to do follows from that, as it is equal to the other (below).
+    copied(place, style, "duckdb", style.into_nothing)
     assert shown_rows(place.postgres) == style.rows(INTO_NOTHING)
     assert foreign_keys(place.postgres) == foreign_keys_of_file(place.file)
     if style.insert:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.cli.terminals import in_terminal
 from toolkit.cli import run
 from toolkit.config import load_config
 from toolkit.operations.migrations.migrate import head_revision
@@ -124,52 +123,32 @@ def test_the_module_runs_as_a_program_and_shows_no_progress_when_piped(here: Pat
 
 
 def test_a_terminal_sees_a_progress_bar(here: Path) -> None:
-    parent, child = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "toolkit", "load-data"], stdout=subprocess.PIPE, stderr=child, text=True
-    ) as process:
-        os.close(child)
-        shown = b""
-        try:
-            while part := os.read(parent, 65536):
-                shown += part
-        except OSError:
-            pass
-        assert process.stdout is not None
-        assert "Verified" in process.stdout.read()
-    os.close(parent)
-    assert b"todo" in shown
-    assert b"\x1b[" in shown
+    code, lines = in_terminal(here, "load-data", columns=100, out=here / "out")
+    assert code == 0
+    assert "Verified" in (here / "out").read_text()
+    shown = "\n".join(lines)
+    assert "todo" in shown
+    assert "\x1b[" in shown
 
 
 BETWEEN = ["sync", "--from", "sqlite", "--to", "duckdb"]
 
 
-@pytest.mark.parametrize(("answer", "rows"), [(b"n\n", 0), (b"y\n", 90)])
 def test_a_dry_run_in_a_terminal_asks_whether_to_write_and_shows_what_changes(
-    here: Path, capfd: pytest.CaptureFixture[str], answer: bytes, rows: int
+    here: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["load-data"]) == 0
     assert run([*BETWEEN]) == 0
     assert run(["database", "downgrade", "base", "--no-prompt", "--database", "duckdb"]) == 0
-    parent, child = pty.openpty()
-    os.write(parent, answer)
-    with subprocess.Popen(
-        [sys.executable, "-m", "toolkit", *BETWEEN, "--dry-run"], stdin=child, stdout=child, stderr=child
-    ) as process:
-        os.close(child)
-        shown = b""
-        with suppress(OSError):
-            while part := os.read(parent, 65536):
-                shown += part
-    os.close(parent)
-    assert process.returncode == 0
-    assert b"Write this now?" in shown
-    assert (b"Verified" in shown) is bool(rows)
-    capfd.readouterr()
-    assert run(["status", "--json"]) == 0
-    states = {each["name"]: each for each in json.loads(capfd.readouterr().out)["databases"]}
-    assert sum(each["rows"] or 0 for each in states["duckdb"]["tables"]) == rows
+    for answer, rows in (("n", 0), ("y", 90)):
+        code, shown = in_terminal(here, *BETWEEN, "--dry-run", columns=100, answer=answer)
+        assert code == 0
+        assert [line for line in shown if "Write this now?" in line]
+        assert any("Verified" in line for line in shown) is bool(rows)
+        capfd.readouterr()
+        assert run(["status", "--json"]) == 0
+        states = {each["name"]: each for each in json.loads(capfd.readouterr().out)["databases"]}
+        assert sum(each["rows"] or 0 for each in states["duckdb"]["tables"]) == rows
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def digests(side: dict[tuple[int, str], int]) -> list[pa.RecordBatch]:
     return batches
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(st.sampled_from([-1, 2, 1000]), sides, sides)
 def test_every_row_is_in_the_place_it_belongs(
     few: int, source: dict[tuple[int, str], int], target: dict[tuple[int, str], int]

@@ -38,6 +38,12 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=["fast", "portable"])
+def way(request: pytest.FixtureRequest) -> str:
+    """Which repository to use, of a table that has no column of an application's own type."""
+    return str(request.param)
+
+
 @pytest.fixture
 def table(database: Database, kind: str) -> Database:
     """A database with the table of every type, empty."""
@@ -335,15 +341,15 @@ def composite_rows(database: Database) -> tuple[Database, TableSpec, pa.RecordBa
 
 
 def test_keys_of_several_columns_tell_look_alikes_apart(
-    composite_rows: tuple[Database, TableSpec, pa.RecordBatch], kind: str
+    composite_rows: tuple[Database, TableSpec, pa.RecordBatch], way: str
 ) -> None:
     database, spec, batch = composite_rows
-    filled(database, kind, batch, spec)
-    filled(database, kind, batch, spec)
+    filled(database, way, batch, spec)
+    filled(database, way, batch, spec)
     with connect(database) as connection:
         for number in range(batch.num_rows):
             one = batch.slice(number, 1)
-            found = rows(repository(connection, kind, spec), pa.Table.from_batches([one]).select(list(spec.key)))
+            found = rows(repository(connection, way, spec), pa.Table.from_batches([one]).select(list(spec.key)))
             assert found.to_pylist() == one.to_pylist()
 
 
@@ -351,25 +357,25 @@ loose = sa.Table("loose", sa.MetaData(), *(sa.Column(column.name, column.declare
 
 
 def test_a_table_without_a_key_takes_equal_rows_and_counts_each_of_them(
-    database: Database, kind: str, batch: pa.RecordBatch
+    database: Database, way: str, batch: pa.RecordBatch
 ) -> None:
     create(database, loose.metadata)
     (spec,) = select_tables(loose.metadata)
     batch = pa.record_batch(batch.columns, schema=spec.schema)
-    filled(database, kind, batch, spec)
-    filled(database, kind, batch, spec)
+    filled(database, way, batch, spec)
+    filled(database, way, batch, spec)
     expected = digest_batches(spec, [batch, batch])
     with connect(database, write=True) as connection:
-        found = pa.Table.from_batches(repository(connection, kind, spec).row_digests())
+        found = pa.Table.from_batches(repository(connection, way, spec).row_digests())
         connection.stop_reading()
-        whole = repository(connection, kind, spec)
+        whole = repository(connection, way, spec)
         assert (found.column_names, sum_digests(found.column(0).combine_chunks())) == ([DIGEST_FIELD], expected)
         assert (whole.digest(), digest_batches(spec, whole.read())) == (expected, expected)
         key = quoted(connection, "key")
         within = replace(spec, conditions=(f"{key} IS NOT NULL",))
-        assert repository(connection, kind, replace(spec, conditions=(f"{key} IS NULL",))).delete_all() == 0
+        assert repository(connection, way, replace(spec, conditions=(f"{key} IS NULL",))).delete_all() == 0
         assert whole.count() == expected.rows
-        assert repository(connection, kind, within).delete_all() == expected.rows
+        assert repository(connection, way, within).delete_all() == expected.rows
         assert whole.is_empty()
         assert whole.load([batch, batch], expected.rows) == expected.rows
         assert whole.digest() == expected

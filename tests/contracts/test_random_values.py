@@ -30,7 +30,7 @@ from toolkit.engines import connect
 
 SPEC = schema.spec()
 SETTINGS = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 # Neither engine keeps U+0000 in text that PostgreSQL has to keep too, nor a half of a surrogate pair.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from decimal import Decimal
 
@@ -20,27 +21,29 @@ from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.errors import UnrepresentableValueError
 
+LET_IN = [
+    ("int32", "'abc'", "holds 'abc', which is no int32"),
+    ("int32", "1.5", "holds 1.5, which is no int32"),
+    ("int16", "40000", "holds 40000, which is no int16"),
+    ("bool", "2", "holds 2, which is no bool"),
+    ("timestamp", "'yesterday'", "holds 'yesterday', which is no timestamp"),
+    ("timestamp", "1700000000", "holds 1700000000, which is no timestamp"),
+    ("date", "'2024-02-30'", "holds '2024-02-30', which is no date"),
+    ("uuid", "'0123'", "holds '0123', which is no uuid"),
+    ("decimal", "'1,5'", "holds '1,5', which is no decimal(38, 10)"),
+    ("decimal", "1e30", "holds 1e+30, which is no decimal(38, 10)"),
+    ("decimal", "9e999", "holds inf, which is no decimal(38, 10)"),
+    ("float64", "'much'", "holds 'much', which is no float64"),
+    (schema.TEXT, "x'ff'", "holds b'\\xff', which is no text"),
+    ("array", "'{}'", "holds '{}', which is no array of int32"),
+]
 
+
+# In the first batch of four rows, within one, and in the last.
 @pytest.mark.parametrize(
-    ("column", "stored", "told"),
-    [
-        ("int32", "'abc'", "holds 'abc', which is no int32"),
-        ("int32", "1.5", "holds 1.5, which is no int32"),
-        ("int16", "40000", "holds 40000, which is no int16"),
-        ("bool", "2", "holds 2, which is no bool"),
-        ("timestamp", "'yesterday'", "holds 'yesterday', which is no timestamp"),
-        ("timestamp", "1700000000", "holds 1700000000, which is no timestamp"),
-        ("date", "'2024-02-30'", "holds '2024-02-30', which is no date"),
-        ("uuid", "'0123'", "holds '0123', which is no uuid"),
-        ("decimal", "'1,5'", "holds '1,5', which is no decimal(38, 10)"),
-        ("decimal", "1e30", "holds 1e+30, which is no decimal(38, 10)"),
-        ("decimal", "9e999", "holds inf, which is no decimal(38, 10)"),
-        ("float64", "'much'", "holds 'much', which is no float64"),
-        (schema.TEXT, "x'ff'", "holds b'\\xff', which is no text"),
-        ("array", "'{}'", "holds '{}', which is no array of int32"),
-    ],
+    ("column", "stored", "told", "position"),
+    [(*case, position) for case, position in zip(LET_IN, itertools.cycle([0, 5, 20]), strict=False)],
 )
-@pytest.mark.parametrize("position", [0, 5, 20])
 def test_a_value_that_sqlite_let_in_is_refused_by_table_key_and_column(
     config: Config, column: str, stored: str, told: str, position: int
 ) -> None:

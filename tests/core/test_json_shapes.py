@@ -74,7 +74,7 @@ def rendered(text: str) -> str:
         return text
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(st.data())
 def test_documents_of_some_shapes_have_the_form_that_each_has_alone(data: st.DataObject) -> None:
     texts = []

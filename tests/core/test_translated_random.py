@@ -77,5 +77,5 @@ def test_a_random_condition_is_as_true_of_each_row_there_as_here(truths: Truths,
             there = outcome(lambda target=target: translation(source, target).condition(condition))  # type: ignore[misc]
             assert there.startswith("!") or truths(target, there) == here, there
 
-    examples = settings(max_examples=30, suppress_health_check=list(HealthCheck), database=None)
+    examples = settings(max_examples=15, suppress_health_check=list(HealthCheck), database=None)
     examples(given(conditions(*OF_ENGINES[source]))(check))()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ssl
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.operations import databases
 from tests.servers import mariadb as server
 from toolkit.config import Config, Database
 from toolkit.engines import connect
+from toolkit.engines.mariadb.driver import Connection
 from toolkit.errors import (
     CollationConflictError,
     DatabaseUnavailableError,
@@ -66,6 +68,22 @@ def test_every_driver_of_an_application_means_one_place(database: Database, sche
     other = database.at(database.address.replace("mariadb:", f"{scheme}:") + "?charset=utf8mb4")
     assert (other.kind, other.place) == (database.kind, database.place)
     assert other.shown_url.startswith("mariadb://")
+
+
+def test_authorities_certificates_are_read_only_to_verify_a_servers() -> None:
+    def context(**said: Any) -> ssl.SSLContext:
+        unconnected: Any = Connection(defer_connect=True, **said)
+        found: ssl.SSLContext = unconnected.ctx
+        return found
+
+    assert context() is context()
+    assert (context().verify_mode, context().get_ca_certs()) == (ssl.CERT_NONE, [])
+    verifying = (
+        context(ssl_verify_cert=True),
+        context(ssl_verify_identity=True, ssl_ca=ssl.get_default_verify_paths().cafile),
+    )
+    assert {each.verify_mode for each in verifying} == {ssl.CERT_REQUIRED}
+    assert verifying[1].check_hostname
 
 
 @pytest.mark.parametrize("key", ["INT PRIMARY KEY", "INT NULL UNIQUE"])

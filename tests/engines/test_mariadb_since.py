@@ -43,6 +43,7 @@ def transaction(config: Config, *, autocommit: bool = False) -> Iterator[Any]:
     """One that is open, and rolled back at the end if it was not committed."""
     url = config.database("mariadb").url
     options: dict[str, Any] = {"host": url.host, "port": url.port, "user": url.username, "database": url.database}
+    options["ssl_disabled"] = True
     with pymysql.connect(**options, autocommit=autocommit) as connection, connection.cursor() as cursor:
         yield cursor
         if not autocommit:

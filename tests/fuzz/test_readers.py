@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.fuzz.targets import TARGETS
 
-EXAMPLES = {"json": 80, "lines": 80, "csv": 80, "archives": 40, "encrypted archives": 25}
+EXAMPLES = {"json": 40, "lines": 40, "csv": 40, "archives": 20, "encrypted archives": 15}
 
 
 @pytest.mark.parametrize("name", TARGETS)

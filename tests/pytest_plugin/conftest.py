@@ -10,16 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Loaded before pytester's runs in this process, which forget what they load: numpy, DuckDB, SQLAlchemy are loaded once.
+import advanced_alchemy.base
 import advanced_alchemy.config  # noqa: F401
 import aiosqlite  # noqa: F401
 import asyncpg  # noqa: F401
 import duckdb  # noqa: F401
 import numpy as np  # noqa: F401
 import psycopg
-import pyarrow as pa  # noqa: F401
+import pyarrow.compute as pc  # noqa: F401
 import pytest
 from sqlalchemy import make_url
 
+import toolkit.operations.fixtures.load
+import toolkit.operations.migrations.schema
+import toolkit.testing.pool  # noqa: F401
 from toolkit.engines.postgresql.templates import prefix_of
 
 SHOP = """
@@ -47,8 +51,8 @@ class Project:
 
     def settings(self, *lines: str) -> None:
         """Write pytest's settings; every warning is an error."""
-        # Hypothesis would be loaded anew by each run.
-        options = "--strict-config --strict-markers -p no:hypothesispytest"
+        # Hypothesis and Faker would be loaded anew by each run.
+        options = "--strict-config --strict-markers -p no:hypothesispytest -p no:faker"
         usual = ["[pytest]", f"addopts = {options}", "filterwarnings = error"]
         self.pytester.makefile(".ini", pytest="\n".join([*usual, *lines]))
 

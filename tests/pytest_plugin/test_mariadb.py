@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -12,7 +16,7 @@ from tests.pytest_plugin.conftest import Project
 from tests.pytest_plugin.test_asynchronous import TESTS
 from tests.pytest_plugin.test_templates import TEST
 from tests.servers import mariadb as server
-from toolkit.config import load_config
+from toolkit.config import Database, load_config
 from toolkit.errors import ConfigurationError
 from toolkit.testing.pool import Pool
 from toolkit.testing.seeds import Seed
@@ -45,11 +49,37 @@ def kinds(address: str, project: Project) -> list[str]:
     return [name.partition("_")[0] for name in databases(address, project.pytester.path)]
 
 
-def test_processes_share_a_template_that_is_made_anew_where_the_content_changes_or_it_is_asked_for(
-    project: Project, address: str
-) -> None:
+def test_a_template_that_is_being_made_is_waited_for(project: Project, address: str, tmp_path: Path) -> None:
+    root, begun = project.pytester.path, Event()
+    made: list[int] = []
+    waiting = (
+        "SELECT count(*) FROM information_schema.processlist WHERE state = 'User lock' "
+        f"AND info LIKE '%toolkit!_{prefix_of(root)}!_%' ESCAPE '!'"
+    )
+
+    def fill(_: str) -> list[str]:
+        made.append(threading.get_ident())
+        begun.set()
+        deadline = time.monotonic() + 60
+        while len(made) == 1 and server.run(address, waiting) != [(1,)] and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return ["noted"]
+
+    database = Database("mariadb", address, root)
+    one, other = (database.kind.templates(database, tmp_path, None) for _ in range(2))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(one.ensure, "key", fill)
+        assert begun.wait(60)
+        second = pool.submit(other.ensure, "key", fill)
+        assert [list(each.result()) for each in (first, second)] == [["noted"]] * 2
+    one.close()
+    other.close()
+    assert len(made) == 1
+
+
+def test_a_template_is_made_again_where_the_content_changes_or_it_is_asked_for(project: Project, address: str) -> None:
     project.test(TEST)
-    project.pytester.runpytest_subprocess("-n", "2").assert_outcomes(passed=2)
+    project.run().assert_outcomes(passed=2)
     project.run().assert_outcomes(passed=2)
     assert project.created() == ["mysql"]
     project.run("--toolkit-rebuild").assert_outcomes(passed=2)

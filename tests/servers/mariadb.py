@@ -95,7 +95,7 @@ def run(url: str, *statements: str) -> list[tuple[Any, ...]]:
     place = urlsplit(url)
     with (
         pymysql.connect(
-            host=place.hostname, port=place.port or 0, user=place.username, charset="utf8mb4"
+            host=place.hostname, port=place.port or 0, user=place.username, charset="utf8mb4", ssl_disabled=True
         ) as connection,
         connection.cursor() as cursor,
     ):
@@ -124,7 +124,7 @@ def _program(name: str) -> str:
 def _wait(port: int, log: Path) -> None:
     for _ in range(600):
         try:
-            pymysql.connect(host="127.0.0.1", port=port, user="root").close()
+            pymysql.connect(host="127.0.0.1", port=port, user="root", ssl_disabled=True).close()
         except pymysql.Error:
             time.sleep(0.05)
         else:

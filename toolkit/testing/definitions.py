@@ -182,7 +182,8 @@ def _libraries() -> tuple[Path, ...]:
 
 def is_installed(path: Path) -> bool:
     """Whether a file is Python's own or an installed package's."""
-    return any(path.resolve().is_relative_to(library) for library in _libraries())
+    resolved = path.resolve()
+    return any(resolved.is_relative_to(library) for library in _libraries())
 
 
 _MEMBERS: tuple[tuple[Any, Callable[[Any], list[Any]]], ...] = (

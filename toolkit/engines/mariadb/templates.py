@@ -19,6 +19,7 @@ import pymysql
 
 from toolkit.engines.contract import Configured
 from toolkit.engines.database import Database
+from toolkit.engines.mariadb.driver import Connection
 from toolkit.engines.mariadb.errors import known_error
 from toolkit.engines.mariadb.urls import PORT
 from toolkit.engines.registry import TEST_SERVERS
@@ -73,7 +74,7 @@ class MariaDBTemplates:
         digest = hashlib.sha256(f"{database.root}\n{url.database}".encode()).hexdigest()
         self._prefix, self._process, self._numbers = f"toolkit_{digest[:8]}_", secrets.token_hex(4), count()
         with self._in_own_words():
-            self._connection = pymysql.connect(
+            self._connection = Connection(
                 host=url.host or "localhost",
                 port=url.port or PORT,
                 user=url.username,
@@ -247,7 +248,8 @@ class MariaDBTemplates:
     def _rows(self, query: str, *values: Any) -> Sequence[tuple[Any, ...]]:
         with self._in_own_words(), self._connection.cursor() as cursor:
             cursor.execute(query, values or None)
-            return cursor.fetchall()
+            rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+            return rows
 
     @contextmanager
     def _in_own_words(self) -> Iterator[None]:
