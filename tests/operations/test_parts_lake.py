@@ -57,7 +57,7 @@ from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
 from toolkit.operations.sync import sync
 
-WORKERS = WorkerOptions("local:2", part_bytes=140_000)
+WORKERS = WorkerOptions("local:2", part_bytes=220_000)
 MANY = 5000
 """So many that a commit tells the totals of segments, too."""
 
@@ -161,7 +161,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_the_files_of_all_workers_are_committed_once_with_the_digest_of_what_the_source_has(two: Config) -> None:
-    result = load(two)
+    result = load(two, workers=replace(WORKERS, part_bytes=140_000))
     assert (result.verified, result.tables[0].inserted, result.created_schema) == (True, MANY, True)
     table = DeltaTable(folder(two))
     assert (table.version(), table.transaction_version("toolkit")) == (1, 2)
@@ -360,7 +360,7 @@ def many(two: Config) -> Config:
     return two
 
 
-SMALL = replace(WORKERS, part_bytes=300_000)
+SMALL = replace(WORKERS, part_bytes=500_000)
 
 
 def wait_for(state: Callable[[], bool]) -> None:
@@ -414,7 +414,7 @@ from toolkit.config import Config, Database
 from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
 databases = {{n: Database(n, a) for n, a in {places!r}}}
-load_in_parts(Config(Path(), databases), "postgres", "lake", "item", WorkerOptions("local:2", part_bytes=300_000))
+load_in_parts(Config(Path(), databases), "postgres", "lake", "item", WorkerOptions("local:2", part_bytes=500_000))
 """
     with subprocess.Popen([sys.executable, "-c", script]) as process:
         wait_for(lambda: len(list(runs(config).glob("*/part-*"))) >= 3)
