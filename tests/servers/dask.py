@@ -17,8 +17,6 @@ from toolkit.config import Database, Store
 
 _SECONDS = 60
 _SETTINGS = {
-    # A worker that says nothing for so long is taken for lost; five minutes by default.
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "3s",
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
     # What it looks at many times a second: itself.
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
@@ -31,10 +29,12 @@ _SETTINGS = {
 class Cluster:
     """One that runs."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, patience: int = 3) -> None:
         self.directory = directory
         self._file = directory / "scheduler.json"
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("TOOLKIT_")} | _SETTINGS
+        # A worker that says nothing for so long is taken for lost, and ended; five minutes by default.
+        self._environment["DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL"] = f"{patience}s"
         local = ["--host", "127.0.0.1", "--no-dashboard"]
         self.scheduler = self._started("dask_scheduler", "--port", "0", "--no-show", *local)
         self._worker = ["--nthreads", "1", "--no-nanny", "--death-timeout", "30", *local]
@@ -84,10 +84,10 @@ class Cluster:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Cluster]:
-    """One for the block."""
+def running(directory: Path, patience: int = 3) -> Iterator[Cluster]:
+    """One for the block, whose scheduler takes workers for lost after so many seconds."""
     directory.mkdir(exist_ok=True)
-    cluster = Cluster(directory)
+    cluster = Cluster(directory, patience)
     try:
         yield cluster
     finally:
