@@ -18,7 +18,11 @@ from toolkit.config import Database, Store
 _SECONDS = 60
 _SETTINGS = {
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
+    # What it looks at many times a second: itself.
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "5s",
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
 }
 
 
@@ -47,18 +51,18 @@ class Cluster:
     def address(self) -> str:
         return str(json.loads(self._file.read_text())["address"])
 
-    def ready(self) -> None:
-        """Two workers are there, in place of those that a test has killed, or frozen until they were given up."""
+    def ready(self, count: int = 2) -> None:
+        """So many workers are there, in place of those that a test has killed, or frozen until they were given up."""
         import distributed
 
         connect: Any = distributed.Client
         with connect(self.address, timeout=_SECONDS, set_as_default=False) as client:
             for _ in range(2 * _SECONDS):
-                for place, worker in enumerate(self.workers):
+                for place, worker in enumerate(self.workers[:count]):
                     if worker.poll() is not None:
                         self.workers[place] = self._started("dask_worker", *self._worker)
                 with suppress(TimeoutError):
-                    client.wait_for_workers(2, timeout=0.5)
+                    client.wait_for_workers(count, timeout=0.5)
                     return
         raise AssertionError((self.directory / "log").read_text())
 
