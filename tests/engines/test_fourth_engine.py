@@ -31,14 +31,14 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # It has the portable way alone, which is its fast one.
-@pytest.fixture(params=["fast", "decorated"])
-def kind(request: pytest.FixtureRequest) -> str:  # type: ignore[no-redef]
+@pytest.fixture(params=["fast", "decorated"])  # type: ignore[no-redef]
+def kind(request: pytest.FixtureRequest) -> str:
     """That its repository is used, or that the columns are of an application's own type."""
     return str(request.param)
 
 
-@pytest.fixture
-def way() -> str:  # type: ignore[no-redef]
+@pytest.fixture  # type: ignore[no-redef]
+def way() -> str:
     """Its repository."""
     return "fast"
 
