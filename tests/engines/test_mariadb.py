@@ -252,15 +252,3 @@ def test_what_was_compared_stays_as_it_is_until_the_end_and_a_reader_sees_one_mo
             assert connection.repository(spec).digest() == before
         write(database, spec, (1, "two"))
         assert reader.repository(spec).digest() == before
-
-
-def test_rows_with_separators_and_rows_too_long_to_be_told_as_one_value_are_read(database: Database) -> None:
-    columns = (a_key(), sa.Column("v", sa.Text), sa.Column("raw", sa.LargeBinary))
-    spec = made(database, "id INT PRIMARY KEY, v LONGTEXT CHARACTER SET utf8mb4, raw LONGBLOB", *columns)
-    texts = ["t", "h", "n", "", "\x1f", "h\x1ft\x1fn", None]
-    write(database, spec, *((number, text, b"") for number, text in enumerate(texts)))
-    # Its digits are longer than what the server makes.
-    server.run(database.address, "INSERT INTO t VALUES (7, 'long', REPEAT('x', @@max_allowed_packet * 0.6))")
-    assert read(database, spec) == [*texts, "long"]
-    with connect(database) as connection:
-        assert sum(len(row["raw"]) for each in connection.repository(spec).read() for row in each.to_pylist()) > 600_000

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import warnings
 from contextlib import closing
 from functools import cache
@@ -34,8 +35,18 @@ def psql() -> str:
 def for_clients(config: Config) -> None:
     """Make the DuckDB files such that the client can open them too."""
     for name in ("duckdb", "duckdb2"):
-        with duckdb.connect() as connection:
-            connection.execute(f"ATTACH '{config.database(name).file}' AS new (STORAGE_VERSION '{_STORAGE}')")
+        file = config.database(name).file
+        assert file is not None
+        file.write_bytes(_empty_file())
+
+
+@cache
+def _empty_file() -> bytes:
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+        file = Path(folder) / "empty.duckdb"
+        connection.execute(f"ATTACH '{file}' AS new (STORAGE_VERSION '{_STORAGE}')")
+        connection.execute("DETACH new")
+        return file.read_bytes()
 
 
 def run_script(database: Database, script: Path, *, stop: bool = True) -> subprocess.CompletedProcess[str]:

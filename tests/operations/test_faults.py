@@ -31,7 +31,7 @@ from toolkit.operations.transfer.options import Options
 TARGETS = ["sqlite2", "postgres", "duckdb"]
 EVERY_TARGET = pytest.mark.parametrize("target", TARGETS)
 ROWS = 3000
-KILLS = 4
+KILLS = 3
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_ctrl_c_rolls_back_and_is_exit_code_130(shop: Config, project: Path, tar
     _fill_many(shop)
     usual = _usual_seconds(shop, project, target)
     codes = []
-    for number, share in enumerate((0.9, 0.7, 0.5, 0.3)):
+    for number, share in enumerate((0.9, 0.6, 0.3)):
         before = _state(shop, target)
         _rename(shop, f"round {number + 1}")
         running = start(project, target)
@@ -296,27 +296,25 @@ class Companion(Silent):
 
 
 @pytest.mark.parametrize("target", ["sqlite2", "postgres"])
-@pytest.mark.parametrize(
-    ("label", "commit_every"), [("compare customer", None), ("load customer", 100), ("load category", 100)]
-)
+@pytest.mark.parametrize(("label", "commit_every"), [("compare customer", None), ("load customer", 100)])
 def test_a_second_sync_waits_until_the_first_has_ended(
     shop: Config, project: Path, target: str, commit_every: int | None, label: str
 ) -> None:
     _fill_many(shop)
     execute(
         shop.database("sqlite"),
-        "DELETE FROM customer WHERE id > 1000",
-        "DELETE FROM category WHERE id > 1000",
+        "DELETE FROM customer WHERE id > 400",
+        "DELETE FROM category WHERE id > 400",
     )
     create(shop.database(target), metadata)
     companion = Companion(lambda: start(project, target), label)
     options = Options(commit_every=commit_every, batch_rows=50)
     first = sync(shop, "sqlite", target, options=options, progress=companion)
-    assert sum(table.inserted for table in first.tables) == 2000
+    assert sum(table.inserted for table in first.tables) == 800
     assert companion.second is not None
     assert companion.second.end() == 0, companion.second.err
     # Had it come in between, it would have found a part of the rows, or none.
-    assert sum(table["unchanged"] for table in companion.second.result["tables"]) == 2000
+    assert sum(table["unchanged"] for table in companion.second.result["tables"]) == 800
     assert _digests(shop, target) == _digests(shop, "sqlite")
 
 

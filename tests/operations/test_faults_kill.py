@@ -21,8 +21,8 @@ from toolkit.config import Config
 ROWS = 1500
 # Of each target.
 KILLS = 3
-# Of each command on each target: 21 of each command.
-LOADS = 7
+# Of each command on each target: 12 of each command.
+LOADS = 4
 AT = "'2024-01-01 00:00:00.000000'"
 
 

@@ -280,7 +280,9 @@ def test_values_of_duckdb_whose_text_does_not_tell_their_type_are_refused(
     )
     other = replace(bare.database("duckdb"), name="other", address=f"duckdb:///{tmp_path}/other.duckdb")
     bare = replace(bare, databases={**bare.databases, "other": other})
-    for target in ("other", "sqlite"):
+    # The second is asked with the first alone: the column is read in one way, whatever the target.
+    for target in ("other", "sqlite") if type_ == "VARIANT" else ("other",):
         with pytest.raises(UnrepresentableValueError, match=r"t id=2.* whose text does not say of which type it is"):
             sync(bare, "duckdb", target)
-    assert sync(bare, "duckdb", "other", exclude_columns=["t.v"]).verified
+    if type_ == "VARIANT":
+        assert sync(bare, "duckdb", "other", exclude_columns=["t.v"]).verified

@@ -33,6 +33,18 @@ def upgrade():
     team = sa.table("team", sa.column("id", sa.Integer), sa.column("slug", sa.String))
     op.bulk_insert(team, [{"id": 1, "slug": "admin"}, {"id": 2, "slug": "guest"}])
 """
+# With the one env.py and with the other.
+EVERY_ENGINE = pytest.mark.parametrize(
+    ("club", "database"),
+    [
+        (OWN_ENVIRONMENT, "sqlite"),
+        (OWN_ENVIRONMENT, "postgres"),
+        (APPLICATIONS_ENVIRONMENT, "postgres"),
+        (APPLICATIONS_ENVIRONMENT, "duckdb"),
+    ],
+    indirect=True,
+    ids=["own-sqlite", "own-postgres", "application's-postgres", "application's-duckdb"],
+)
 POSTS: dict[str, Any] = {
     "member": [{"email": "a"}],
     "post": [{"title": "by name", "author": {"email": "a"}, "team": {"slug": "guest"}}],
@@ -70,6 +82,7 @@ def tables_in(database: Database) -> Iterable[str]:
         return ["", *sa.inspect(connection).get_table_names()]
 
 
+@EVERY_ENGINE
 def test_rows_meet_those_that_migrations_insert_on_an_empty_target(club: Config, database: Database) -> None:
     keyed = {"id": "00000000-0000-0000-0000-00000000000a", "title": "by key", "author": {"email": "a"}, "team_id": 1}
     teams = [{"slug": "admin", "title": "Told"}, {"slug": "new", "parent": {"slug": "guest"}}]
@@ -85,6 +98,7 @@ def test_rows_meet_those_that_migrations_insert_on_an_empty_target(club: Config,
     assert read(database, "SELECT title, team_id FROM post ORDER BY 1") == [("by key", 1), ("by name", 2)]
 
 
+@EVERY_ENGINE
 def test_what_fails_then_leaves_an_empty_target_as_it_was(club: Config, database: Database) -> None:
     put(club, POSTS | {"post": [*POSTS["post"], {"title": "lost", "author": {"email": "a"}, "team_id": 9}]})
     with pytest.raises(FixtureProblemsError) as caught:
@@ -106,6 +120,7 @@ def test_what_is_refused_as_it_is_written_leaves_the_tables_and_only_then_says_s
     assert "stay" not in str(caught.value)
 
 
+@EVERY_ENGINE
 def test_a_dry_run_knows_what_migrations_insert_or_says_that_it_does_not(club: Config, database: Database) -> None:
     put(club, POSTS | {"team": [{"slug": "admin", "title": "Told"}]})
     if database.file is None:

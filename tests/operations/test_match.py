@@ -260,8 +260,7 @@ def test_a_foreign_key_to_a_part_of_a_matched_key_is_refused(shop: Config) -> No
         sync(codes, "sqlite", "sqlite2", match={"part": ["name"]})
 
 
-@EVERY_TARGET
-@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize(("target", "verify"), [("sqlite2", True), ("postgres", False), ("duckdb", True)])
 def test_a_row_without_a_value_does_not_take_the_place_of_one_that_has(
     people: Config, target: str, verify: bool
 ) -> None:
@@ -293,7 +292,7 @@ def test_columns_that_point_at_rows_yet_to_be_matched_are_refused_and_one_named_
     assert sync(people, "sqlite", "sqlite2", match={"person": ["email", "email"]}).tables[0].unchanged == 1
 
 
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     ours=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 8), max_size=6),
     theirs=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 8), max_size=6),

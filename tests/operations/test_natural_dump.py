@@ -288,7 +288,7 @@ sa.Table(
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(TEXTS, st.lists(TEXTS, max_size=3, unique=True)), max_size=4, unique_by=lambda each: each[0]))
 def test_any_texts_name_rows(tmp_path_factory: pytest.TempPathFactory, library: Config, drawn: Any) -> None:
     folder = tmp_path_factory.mktemp("any")

@@ -20,6 +20,8 @@ from toolkit.operations.migrations import history, migrate
 NONE = sa.MetaData()
 sa.Table("unused", NONE, sa.Column("id", sa.Integer, primary_key=True))
 Migrate = Callable[[Database, str], None]
+# The names of the migrations' files and how these begin, which is the same for each project: `change 0`, `change 1`, …
+_HEADS: dict[int, tuple[str, str]] = {}
 
 
 @pytest.fixture
@@ -40,15 +42,18 @@ def run(project: Config) -> Migrate:
     """Run statements of Python as one more migration."""
 
     def run(database: Database, body: str) -> None:
-        number = len(history.revisions(project))
-        made = history.make_migrations(database, project, f"change {number}", autogenerate=False)
-        assert made is not None
-        text = made.path.read_text()
+        folder = project.migrations / "versions"
+        number = len([*folder.glob("*.py")])
+        if number not in _HEADS:
+            made = history.make_migrations(database, project, f"change {number}", autogenerate=False)
+            assert made is not None
+            text = made.path.read_text()
+            _HEADS[number] = made.path.name, text[: text.index("def schema_upgrades")]
+        name, head = _HEADS[number]
         lines = "\n    ".join(body.strip().splitlines())
         empty = "\n\n\ndef {}():\n    pass"
         rest = "".join(map(empty.format, ("schema_downgrades", "data_upgrades", "data_downgrades")))
-        head = text[: text.index("def schema_upgrades")]
-        made.path.write_text(f"{head}def schema_upgrades():\n    {lines}{rest}\n")
+        (folder / name).write_text(f"{head}def schema_upgrades():\n    {lines}{rest}\n")
         migrate.upgrade(database, project)
 
     return run
@@ -846,13 +851,12 @@ def test_a_value_that_a_migrations_own_conversion_does_not_take_is_named_on_post
         run(database, altered("'x', type_=sa.Integer(), postgresql_using='x::integer'", "x"))
 
 
-KEYED = """
-op.create_table("p", sa.Column("id", sa.Integer(), primary_key=True), sa.Column("code", sa.Text(), unique=True))
-numbers = [sa.Column(each, sa.Integer()) for each in ("p id", "up")]
-op.create_table("c", sa.Column("id", sa.Integer(), primary_key=True), *numbers)
-op.execute("INSERT INTO p VALUES (1, 'a')")
-op.execute('INSERT INTO c (id, "p id", up) VALUES (1, 1, 2), (2, NULL, NULL), (3, 9, 1)')
-"""
+KEYED = (
+    "CREATE TABLE p (id INTEGER PRIMARY KEY, code TEXT UNIQUE)",
+    'CREATE TABLE c (id INTEGER PRIMARY KEY, "p id" INTEGER, up INTEGER)',
+    "INSERT INTO p VALUES (1, 'a')",
+    "INSERT INTO c VALUES (1, 1, 2), (2, NULL, NULL), (3, 9, 1)",
+)
 
 
 DEFERRED = "op.create_foreign_key('fk', 'c', 'p', ['p id'], ['id'], deferrable=True, initially='DEFERRED')"
@@ -885,7 +889,7 @@ def test_a_row_without_a_parent_is_named_when_it_is_to_have_one(
     project: Config, run: Migrate, engine: str, change: str, told: str
 ) -> None:
     database = project.database(engine)
-    run(database, KEYED)
+    execute(database, *KEYED)
     before = rows(database, 'SELECT id, "p id", up FROM c ORDER BY id')
     with pytest.raises(UnrepresentableValueError, match=told):
         run(database, change)

@@ -224,7 +224,7 @@ def test_diff_and_its_script_speak_of_the_models_names_and_the_targets_in_turn(n
     ]
 
 
-@EVERY_TARGET
+@pytest.mark.parametrize("target", ["postgres", "duckdb"])
 def test_it_goes_with_match_since_set_where_source_and_commits_in_between(named: Config, target: str) -> None:
     sync(named, "sqlite", target, rename=NAMES)
     execute(named.database(target), "ALTER TABLE other ADD COLUMN tenant TEXT")
@@ -334,7 +334,7 @@ def test_the_command_line_tells_the_other_names(
 METADATA = metadata()
 
 
-@EVERY_TARGET
+@pytest.mark.parametrize("target", ["duckdb"])
 def test_a_column_to_sync_since_is_named_as_in_the_models_whatever_the_target_calls_it(
     named: Config, target: str
 ) -> None:

@@ -85,10 +85,12 @@ def item(key: int, minutes: int | None, name: str = "old") -> dict[str, Any]:
 def put(config: Config, name: str, *rows: dict[str, Any]) -> None:
     """Insert rows, in place of those of the same keys."""
     with connected(config.database(name)) as connection:
-        METADATA.create_all(connection)
+        if not sa.inspect(connection).get_table_names():
+            METADATA.create_all(connection, checkfirst=False)
         for row in rows:
             connection.execute(ITEM.delete().where(ITEM.c.id == row["id"]))
-            connection.execute(ITEM.insert().values(row))
+        if rows:
+            connection.execute(ITEM.insert(), rows)
 
 
 def counts(config: Config, source: str, target: str, since: Since = SINCE, **options: Any) -> tuple[int, int, int]:
@@ -129,28 +131,25 @@ def test_how_far_a_sync_by_one_column_went_says_nothing_of_another(items: Config
 
 
 @pytest.mark.parametrize("source", ENGINES)
-@pytest.mark.parametrize(
-    ("since", "rows"),
-    [
-        (Since(overlap=dt.timedelta(minutes=15)), {4, 5}),
-        (Since("local", dt.timedelta(0)), {5}),
-        (Since("local", dt.timedelta(minutes=25)), {3, 4, 5}),
-        (Since("day", dt.timedelta(days=20)), {3, 4, 5}),
-        (Since("version"), {5}),
-        (Since("version", 10), {4, 5}),
-    ],
-    ids=lambda value: f"{value.column} {value.overlap}" if isinstance(value, Since) else None,
-)
-def test_the_overlap_reaches_so_far_back_in_every_type_of_column(
-    items: Config, source: str, since: Since, rows: set[int]
-) -> None:
+def test_the_overlap_reaches_so_far_back_in_every_type_of_column(items: Config, source: str) -> None:
     put(items, source, *(item(key, 10 * key) for key in range(1, 6)))
     put(items, "sqlite2")
-    counts(items, source, "sqlite2", since)
-    assert counts(items, source, "sqlite2", since) == (0, 0, len(rows))
+    looked_at = {
+        Since(overlap=dt.timedelta(minutes=15)): {4, 5},
+        Since("local", dt.timedelta(0)): {5},
+        Since("local", dt.timedelta(minutes=25)): {3, 4, 5},
+        Since("day", dt.timedelta(days=20)): {3, 4, 5},
+        Since("version"): {5},
+        Since("version", 10): {4, 5},
+    }
+    # Each column gets a watermark of its own.
+    for since in {each.column: each for each in looked_at}.values():
+        counts(items, source, "sqlite2", since)
+    for since, rows in looked_at.items():
+        assert counts(items, source, "sqlite2", since) == (0, 0, len(rows)), since
 
 
-@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+@pytest.mark.parametrize("target", ["postgres", "duckdb"])
 def test_a_condition_of_any_length_has_a_watermark_and_an_overlap_may_reach_before_the_calendar(
     items: Config, target: str
 ) -> None:

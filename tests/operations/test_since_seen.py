@@ -133,8 +133,9 @@ def at(minutes: int) -> dt.datetime:
     return value
 
 
-@pytest.mark.parametrize("since", [EXACT, VERSION], ids=["times", "numbers"])
-@pytest.mark.parametrize("first", [True, False], ids=["first sync", "later sync"])
+@pytest.mark.parametrize(
+    ("since", "first"), [(EXACT, True), (VERSION, False)], ids=["times, first sync", "numbers, later sync"]
+)
 def test_what_a_transaction_that_was_open_commits_later_is_not_lost(items: Config, since: Since, first: bool) -> None:
     put(items, "postgres", item(1, 10))
     put(items, "duckdb")

@@ -69,7 +69,7 @@ values = st.sampled_from(AWKWARD)
 column = st.tuples(st.sampled_from(TYPES), st.lists(values, min_size=1, max_size=2), st.lists(values, max_size=2))
 # A smaller example would take minutes to find: they are small.
 RANDOM = settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -50,7 +50,14 @@ sa.Table(
     sa.UniqueConstraint("owner_id", "number"),
 )
 TARGETS = ["sqlite2", "postgres", "duckdb"]
-Move = Callable[[list[int]], list[int]]
+# What each row holds before and after, without a row or a value in common; 9 is NULL in one of the columns.
+EXCHANGES: dict[str, tuple[dict[int, int], dict[int, int]]] = {
+    "swap": ({11: 11, 12: 12}, {11: 12, 12: 11}),
+    "cycle of three": ({21: 21, 22: 22, 23: 23}, {21: 22, 22: 23, 23: 21}),
+    "cycle with NULL": ({1: 1, 2: 2, 3: 9}, {1: 9, 2: 1, 3: 2}),
+    # A new row takes the value of one that moves on.
+    "taken by a new row": ({35: 31}, {31: 31, 35: 32}),
+}
 
 
 def seat(number: int, value: int) -> dict[str, Any]:
@@ -82,8 +89,13 @@ def row_by_row() -> Iterator[None]:
 def put(config: Config, name: str, values: dict[int, int]) -> None:
     """Fill a database anew with these seats, with a note to each that only stays if the seat does."""
     with connected(config.database(name)) as connection:
-        METADATA.drop_all(connection)
-        METADATA.create_all(connection)
+        if sa.inspect(connection).get_table_names():
+            connection.execute(NOTE.delete())
+            connection.execute(SEAT.delete())
+        else:
+            METADATA.create_all(connection, checkfirst=False)
+    # Another transaction: DuckDB has no room for a key that was deleted in the same one.
+    with connected(config.database(name)) as connection:
         if values:
             connection.execute(SEAT.insert(), [seat(number, value) for number, value in values.items()])
             connection.execute(NOTE.insert(), [{"id": number, "seat_id": number} for number in values])
@@ -91,28 +103,19 @@ def put(config: Config, name: str, values: dict[int, int]) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(
-    ("before", "after", "commit_every"),
+    ("names", "commit_every"),
     [
-        ({1: 1, 2: 2}, {1: 2, 2: 1}, None),
-        ({1: 1, 2: 2, 3: 3}, {1: 2, 2: 3, 3: 1}, None),
-        ({1: 1, 2: 2, 3: 9}, {1: 9, 2: 1, 3: 2}, None),
-        # A new row takes the value of one that moves on.
-        ({5: 1}, {1: 1, 5: 2}, None),
-        ({1: 1, 2: 2, 3: 9}, {1: 9, 2: 1, 3: 2}, 1),
-        ({5: 1}, {1: 1, 5: 2}, 1),
+        (["swap", "cycle of three", "cycle with NULL", "taken by a new row"], None),
+        (["cycle with NULL"], 1),
+        (["taken by a new row"], 1),
     ],
-    ids=["swap", "cycle of three", "cycle with NULL", "taken by a new row", "cycle in parts", "taken in parts"],
+    ids=["at once", "cycle in parts", "taken in parts"],
 )
 def test_unique_values_that_rows_exchange_arrive(
-    seats: Config,
-    row_by_row: None,
-    target: str,
-    before: dict[int, int],
-    after: dict[int, int],
-    commit_every: int | None,
+    seats: Config, row_by_row: None, target: str, names: list[str], commit_every: int | None
 ) -> None:
-    put(seats, target, before)
-    put(seats, "sqlite", after)
+    put(seats, target, {row: value for name in names for row, value in EXCHANGES[name][0].items()})
+    put(seats, "sqlite", {row: value for name in names for row, value in EXCHANGES[name][1].items()})
     result = sync(seats, "sqlite", target, options=Options(commit_every=commit_every))
     assert [(table.table, table.verified) for table in result.tables] == [("seat", True), ("note", True)]
     assert contents(seats.database(target), METADATA) == contents(seats.database("sqlite"), METADATA)
@@ -120,7 +123,7 @@ def test_unique_values_that_rows_exchange_arrive(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_values_in_any_rows_become_those_of_the_source(
     seats: Config, row_by_row: None, target: str, data: st.DataObject

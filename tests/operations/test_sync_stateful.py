@@ -248,7 +248,7 @@ def test_after_any_history_a_sync_leaves_what_its_options_promise(postgres_url: 
             Here,
             settings=settings(
                 deadline=None,
-                max_examples=9,
+                max_examples=6,
                 stateful_step_count=12,
                 print_blob=True,
                 phases=(Phase.explicit, Phase.reuse, Phase.generate),

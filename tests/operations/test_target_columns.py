@@ -43,9 +43,17 @@ def test_what_only_the_target_has_gets_its_default_and_keeps_what_it_has(using: 
     assert rows(config, target, "SELECT id, v, a, b FROM t") == [(1, "new", 3, "own"), (2, "more", 7, None)]
 
 
-@EVERY_TARGET
-@pytest.mark.parametrize("there", [True, False], ids=["merge", "load"])
-@pytest.mark.parametrize("every", [None, 1])
+@pytest.mark.parametrize(
+    ("target", "there", "every"),
+    [
+        ("sqlite2", True, None),
+        ("sqlite2", False, 1),
+        ("postgres", True, 1),
+        ("postgres", False, None),
+        ("duckdb", True, None),
+        ("duckdb", False, 1),
+    ],
+)
 def test_a_column_that_needs_a_value_is_named_before_anything_is_written_and_given_one(
     using: Using, target: str, there: bool, every: int | None
 ) -> None:
@@ -153,17 +161,19 @@ _TYPES: dict[str, dict[str, tuple[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("target", "type_"), [(name, type_) for name in _TYPES for type_ in _TYPES[name]])
-def test_a_value_is_taken_as_the_columns_own_type(using: Using, target: str, type_: str) -> None:
+@EVERY_TARGET
+def test_a_value_is_taken_as_the_columns_own_type(using: Using, target: str) -> None:
     if target == "postgres":
         execute(using(sa.MetaData()).database(target), "CREATE TYPE kind AS ENUM ('A', 'B')")
-    config = wider(using, target, f"x {type_} NOT NULL")
-    text, expected = _TYPES[target][type_]
-    assert sync(config, "sqlite", target, set_values={"t.x": text}).verified
-    with connected(config.database(target)) as connection:
-        found: list[Any] = [*connection.exec_driver_sql("SELECT DISTINCT x FROM t").scalars()]
-    assert len(found) == 1
-    assert expected is None or found == [expected]
+    columns = {f"x{number}": type_ for number, type_ in enumerate(_TYPES[target])}
+    config = wider(using, target, ", ".join(f"{name} {type_} NOT NULL" for name, type_ in columns.items()))
+    values = {f"t.{name}": _TYPES[target][type_][0] for name, type_ in columns.items()}
+    assert sync(config, "sqlite", target, set_values=values).verified
+    for name, type_ in columns.items():
+        with connected(config.database(target)) as connection:
+            found: list[Any] = [*connection.exec_driver_sql(f"SELECT DISTINCT {name} FROM t").scalars()]
+        assert len(found) == 1
+        assert _TYPES[target][type_][1] in (None, found[0]), type_
 
 
 @pytest.mark.parametrize(

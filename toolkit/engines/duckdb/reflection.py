@@ -296,11 +296,10 @@ class CatalogReflection:
         self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> list[ReflectedIndex]:
         """Indexes made by `CREATE INDEX`, those of named unique constraints included."""
-        self._require_table(connection, table_name, schema, **kw)
         # `expressions` is a list printed as text, which DuckDB's own cast reads back whatever is in it.
         query = f"""SELECT index_name, is_unique, CAST(expressions AS VARCHAR[]) FROM duckdb_indexes()
                     WHERE {_IN_SCHEMA} AND table_name = :name ORDER BY index_name"""
-        rows = connection.execute(text(query), self._where(schema, table_name)).all()
+        rows = self._asked(connection, query, table_name, schema, **kw)
         names = {each["name"] for each in self.get_columns(connection, table_name, schema, **kw)} if rows else set()
         return [index_of(name, unique, expressions, names) for name, unique, expressions in rows]
 
@@ -331,16 +330,20 @@ class CatalogReflection:
     def _all_constraints(
         self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> Sequence[Any]:
-        self._require_table(connection, table_name, schema, **kw)
         query = f"""SELECT constraint_type AS kind, constraint_name AS name, expression,
                            constraint_column_names AS columns, referenced_table,
                            referenced_column_names AS referenced_columns
                     FROM duckdb_constraints() WHERE {_IN_SCHEMA} AND table_name = :name ORDER BY constraint_index"""
-        return connection.execute(text(query), self._where(schema, table_name)).all()
+        return self._asked(connection, query, table_name, schema, **kw)
 
-    def _require_table(self, connection: Connection, table_name: str, schema: str | None, **kw: Any) -> None:
-        if not self.has_table(connection, table_name, schema, **kw):
+    def _asked(
+        self, connection: Connection, query: str, table_name: str, schema: str | None, **kw: Any
+    ) -> Sequence[Any]:
+        rows = connection.execute(text(query), self._where(schema, table_name)).all()
+        # Whether it is there at all is asked only then: it takes longer than what is asked of it.
+        if not rows and not self.has_table(connection, table_name, schema, **kw):
             raise NoSuchTableError(table_name)
+        return rows
 
 
 def _column(row: Any) -> ReflectedColumn:

@@ -15,21 +15,13 @@ import pyarrow as pa
 
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.mariadb.adapters import CODEC
+from toolkit.engines.mariadb.packets import Packets
 
 Places = npt.NDArray[np.int64]
 
-NULL = 0xFB
-LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
-"""By the first byte of a value that is no byte's length, how many bytes behind it say how long it is."""
-
-
-class Packets(NamedTuple):
-    """Rows of a result."""
-
-    data: bytes
-    starts: Sequence[int]
-    """Where each begins."""
-    ends: Sequence[int]
+_NULL = 0xFB
+# By the first byte of a value that is not its length, how many bytes behind it say that.
+_LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
 
 
 class _Values(NamedTuple):
@@ -72,9 +64,9 @@ def _values(packets: Packets, columns: int) -> list[_Values]:
 def _next_values(data: npt.NDArray[np.uint8], at: Places) -> _Values:
     lengths = data[at].astype(np.int64)
     begins = at + 1
-    are_null = lengths == NULL
-    if lengths.max(initial=0) >= NULL:
-        for mark, size in LENGTHS.items():
+    are_null = lengths == _NULL
+    if lengths.max(initial=0) >= _NULL:
+        for mark, size in _LENGTHS.items():
             long = np.flatnonzero(lengths == mark)
             digits = [data[begins[long] + place].astype(np.int64) << 8 * place for place in range(size)]
             lengths[long] = np.sum(digits, axis=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect
@@ -20,7 +21,15 @@ from toolkit.operations.migrations.alembic_session import (
     require_one_database,
 )
 from toolkit.operations.migrations.application_filters import unasked_filter
-from toolkit.operations.migrations.revisions import exists, head_of, joined, mismatch, require_migratable, revision_of
+from toolkit.operations.migrations.revisions import (
+    exists,
+    head_of,
+    joined,
+    mismatch,
+    recorded_revision,
+    require_migratable,
+    revision_of,
+)
 from toolkit.operations.migrations.schema_changes import describe_change
 from toolkit.operations.migrations.transactions import transaction
 from toolkit.operations.migrations.written import review
@@ -29,6 +38,8 @@ from toolkit.operations.records import is_alembic_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy import Connection
 
     from toolkit.config import Config, Database
     from toolkit.core.progress import Progress
@@ -99,28 +110,26 @@ def upgrade(
     project = Project(config.of(database.name))
     require_one_database(project)
     with alembic_session(database, project, progress) as session:
-        if not sql:
-            _require_own_record(session, project)
-        return _migrate(session, lambda: session.commands.upgrade(revision, sql=sql, tag=tag), sql)
+        run = partial(session.commands.upgrade, revision, sql=sql, tag=tag)
+        return _migrate(session, run, sql, lambda connection: _require_own_record(connection, session, project))
 
 
-def _require_own_record(session: Session, project: Project) -> None:
+def _require_own_record(connection: Connection, session: Session, project: Project) -> None:
     """See that tables of the models, if there are any, are not recorded elsewhere: each would be made once more."""
-    with session.engine.connect() as connection:
-        inspector, own = inspect(connection), project.version_table
-        if inspector.has_table(own.name, own.schema):
-            return
-        names = set(inspector.get_table_names())
-        if not any(table.name in names for table in project.metadata.tables.values()):
-            return
-        for name in sorted(names - {*project.metadata.tables}):
-            if is_alembic_record(each["name"] for each in inspector.get_columns(name)):
-                raise MigrationError(
-                    f"{session.database.name} has the models' tables, and records a revision in {name}, not in "
-                    f"{own.fullname}.",
-                    f'If it is that of these migrations: version_table = "{name}" in the settings. If it is not: '
-                    f"toolkit database stamp-migration REVISION --database {session.database.name}",
-                )
+    inspector, own = inspect(connection), project.version_table
+    if inspector.has_table(own.name, own.schema):
+        return
+    names = set(inspector.get_table_names())
+    if not any(table.name in names for table in project.metadata.tables.values()):
+        return
+    for name in sorted(names - {*project.metadata.tables}):
+        if is_alembic_record(each["name"] for each in inspector.get_columns(name)):
+            raise MigrationError(
+                f"{session.database.name} has the models' tables, and records a revision in {name}, not in "
+                f"{own.fullname}.",
+                f'If it is that of these migrations: version_table = "{name}" in the settings. If it is not: '
+                f"toolkit database stamp-migration REVISION --database {session.database.name}",
+            )
 
 
 def downgrade(
@@ -253,11 +262,19 @@ def require_head(database: Database, project: Project) -> None:
 # -- in common ---------------------------------------------------------------------------------------------
 
 
-def _migrate(session: Session, run: Callable[[], None], sql: bool) -> Migration:
-    """Run a command that changes the database, or with `sql` writes down how."""
+def _migrate(
+    session: Session, run: Callable[[], None], sql: bool, require: Callable[[Connection], None] | None = None
+) -> Migration:
+    """Run a command that changes the database, which has to be as required, or with `sql` writes down how."""
     if sql:
         run()
         return Migration(session.database.name, None, None, (), session.output.getvalue())
-    before = session.recorded_revision()
-    run()
-    return Migration(session.database.name, before, session.recorded_revision(), tuple(session.steps))
+    with session.engine.connect() as connection:
+        if require is not None:
+            require(connection)
+        before = recorded_revision(connection, session.versions)
+        # Nothing is held, but DuckDB's file stays open: to open it takes longer than all that is asked of it here.
+        connection.rollback()
+        run()
+        after = session.recorded_revision()
+    return Migration(session.database.name, before, after, tuple(session.steps))
