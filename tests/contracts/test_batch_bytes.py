@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
@@ -57,20 +59,19 @@ def page(database: Database, spec: TableSpec) -> pa.RecordBatch:
     return batch
 
 
-@pytest.mark.parametrize("writes", [False, True])
-@pytest.mark.parametrize("kind", ["fast", "portable"])
-@pytest.mark.parametrize("by_key", [False, True])
 def test_every_row_is_read_in_batches_of_so_many_bytes(
-    database: Database, spec: TableSpec, page: pa.RecordBatch, kind: str, writes: bool, by_key: bool
+    database: Database, spec: TableSpec, page: pa.RecordBatch
 ) -> None:
-    keys = pa.Table.from_batches([page.select(["id"])]) if by_key else None
-    with connect(database, write=writes) as connection:
-        if writes:
-            connection.stop_reading()
-        batches = list(repository(connection, kind, spec).read(keys=keys))
-    assert pa.Table.from_batches(batches).sort_by("id").to_pylist() == page.to_pylist()
-    assert all(batch.num_rows == 1 or batch.nbytes <= BYTES for batch in batches)
-    assert len(batches) < 200
+    every = pa.Table.from_batches([page.select(["id"])])
+    for kind, writes, keys in itertools.product(["fast", "portable"], [False, True], [None, every]):
+        with connect(database, write=writes) as connection:
+            if writes:
+                connection.stop_reading()
+            batches = list(repository(connection, kind, spec).read(keys=keys))
+        way = (kind, writes, keys is not None)
+        assert pa.Table.from_batches(batches).sort_by("id").to_pylist() == page.to_pylist(), way
+        assert all(batch.num_rows == 1 or batch.nbytes <= BYTES for batch in batches), way
+        assert len(batches) < 200, way
 
 
 def test_what_is_written_in_parts_is_all_there(database: Database, spec: TableSpec, page: pa.RecordBatch) -> None:

@@ -30,6 +30,19 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "ENGINES", (*registry.ENGINES, fourth.ENTRY))
 
 
+# It has the portable way alone, which is its fast one.
+@pytest.fixture(params=["fast", "decorated"])  # type: ignore[no-redef]
+def kind(request: pytest.FixtureRequest) -> str:
+    """That its repository is used, or that the columns are of an application's own type."""
+    return str(request.param)
+
+
+@pytest.fixture  # type: ignore[no-redef]
+def way() -> str:
+    """Its repository."""
+    return "fast"
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     """An empty database of the fourth engine."""

@@ -27,6 +27,12 @@ TICK = timedelta(microseconds=1)
 
 
 @pytest.fixture
+def session(undone_session: Session) -> Session:
+    """Open a session on each engine: what the services do rests on no rows that were committed before."""
+    return undone_session
+
+
+@pytest.fixture
 def todos(session: Session) -> TodoService:
     """Give the service under test."""
     return TodoService(session)
