@@ -31,6 +31,12 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture  # type: ignore[no-redef]
+def way() -> str:
+    """Its own repository."""
+    return "fast"
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     """An empty lake."""
