@@ -84,13 +84,13 @@ Kind = Local | Dask | Ray
 
 
 @contextmanager
-def started(kind: str, directory: Path) -> Iterator[Kind]:
-    """A cluster."""
+def started(kind: str, directory: Path, patience: int = 3) -> Iterator[Kind]:
+    """A cluster; Dask's takes a worker for lost that says nothing for so many seconds."""
     directory.mkdir()
     if kind == "local":
         yield Local()
     elif kind == "dask":
-        with dask.running(directory) as cluster:
+        with dask.running(directory, patience) as cluster:
             yield Dask(cluster)
     else:
         with ray.running(directory) as head:

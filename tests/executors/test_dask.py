@@ -11,6 +11,7 @@ import pytest
 
 from tests.executors import work
 from tests.executors.faults import Found, tried
+from tests.executors.here import open_here
 from tests.kills import Dask, happening
 from tests.operations.archive_example import gallery
 from tests.operations.parted import fill
@@ -33,15 +34,15 @@ pytestmark = pytest.mark.xdist_group("dask")
 
 
 @pytest.fixture(scope="module")
-def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with dask.running(tmp_path_factory.mktemp("dask")) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def cluster(_cluster: Cluster) -> Cluster:
-    _cluster.ready()
-    return _cluster
+def cluster(begun: Cluster) -> Cluster:
+    begun.ready()
+    return begun
 
 
 def options(cluster: Cluster, config: Config) -> WorkerOptions:
@@ -57,22 +58,6 @@ def test_every_part_comes_back_once_and_errors_are_told(cluster: Cluster) -> Non
             list(executor.receipts(work.failing, range(10), 2))
 
 
-def test_a_part_that_is_lost_with_its_worker_is_done_by_another(cluster: Cluster, tmp_path: Path) -> None:
-    with DaskExecutor(cluster.address) as executor:
-        assert list(executor.receipts(work.lost_once, [tmp_path / "one"], 2)) == ["done"]
-
-
-def test_a_cluster_that_has_lost_all_of_its_workers_is_told_of_not_waited_for(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(contract, "NOBODY_SECONDS", 1.0)
-    with (
-        DaskExecutor(cluster.address) as executor,
-        pytest.raises(WorkersError, match=r"scheduler at tcp://.* has had no workers for \d+ s"),
-    ):
-        list(executor.receipts(work.always_lost, [7], 1))
-
-
 def test_a_load_and_a_comparison(cluster: Cluster, two: Config) -> None:
     workers = options(cluster, two)
     assert load_in_parts(two, "postgres", "other", "item", workers).verified
@@ -84,7 +69,7 @@ def test_a_lake_is_filled_by_workers_that_know_it_by_their_own_settings(
 ) -> None:
     lake = Database("lake", f"delta+file://{tmp_path}/lake")
     named = replace(two, databases={**two.databases, "lake": lake})
-    workers = options(cluster, named)
+    workers = replace(options(cluster, named), part_bytes=2_000_000)
     with pytest.raises(PartFailedError, match="no database 'lake'"):
         load_in_parts(named, "postgres", "lake", "item", workers)
     cluster.know({name: named.database(name) for name in ("postgres", "lake")})
@@ -136,13 +121,17 @@ def test_a_file_of_this_machine_is_not_asked_of_workers_elsewhere(cluster: Clust
         diff(two, "sqlite", "postgres", ["item"], workers=options(cluster, two))
 
 
-def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(cluster: Cluster, two: Config) -> None:
-    watched = Watched(two, options(cluster, two))
-    watched.wait_for(3)
-    cluster.workers[0].kill()
-    watched.thread.join(120)
-    assert watched.failures == []
-    assert digest(two, "other") == digest(two, "postgres")
+def test_a_coordinator_that_is_killed_leaves_rows_as_they_were_and_a_run_that_can_be_taken_up(
+    cluster: Cluster, two: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into a table with rows; so are all other cases by `python -m tests.kills`, at several moments each."""
+    options(cluster, two)
+    monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
+    found = tried(two, cluster.address, 0.5, *happening("kill the coordinator", Dask(cluster)))
+    assert found == Found(was_exact=False, failed=True)
+
+
+# -- each costs workers, whose start takes seconds: in this order, none is started that the next does not need ---------
 
 
 def test_a_worker_that_is_frozen_and_goes_on_later_writes_nothing_twice(cluster: Cluster, two: Config) -> None:
@@ -156,29 +145,45 @@ def test_a_worker_that_is_frozen_and_goes_on_later_writes_nothing_twice(cluster:
     assert digest(two, "other") == digest(two, "postgres")
 
 
-def test_a_coordinator_that_is_killed_leaves_rows_as_they_were_and_a_run_that_can_be_taken_up(
-    cluster: Cluster, two: Config
+def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(cluster: Cluster, two: Config) -> None:
+    watched = Watched(two, options(cluster, two))
+    watched.wait_for(2)
+    # Stopped until the other has done more, it has a part that nobody else is at.
+    cluster.workers[1].send_signal(signal.SIGSTOP)
+    watched.wait_for(6)
+    cluster.workers[1].kill()
+    watched.thread.join(120)
+    assert watched.failures == []
+    assert digest(two, "other") == digest(two, "postgres")
+
+
+def test_a_cluster_that_has_lost_all_of_its_workers_is_told_of_not_waited_for(
+    begun: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Into a table with rows; so are all other cases by `python -m tests.kills`, at several moments each."""
-    options(cluster, two)
-    found = tried(two, cluster.address, 0.5, *happening("kill the coordinator", Dask(cluster)))
-    assert found == Found(was_exact=False, failed=True)
+    begun.ready(1)
+    monkeypatch.setattr(contract, "NOBODY_SECONDS", 1.0)
+    with (
+        DaskExecutor(begun.address) as executor,
+        pytest.raises(WorkersError, match=r"scheduler at tcp://.* has had no workers for \d+ s"),
+    ):
+        list(executor.receipts(work.always_lost, [7], 1))
 
 
 def test_a_scheduler_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_taken_up(
-    two: Config, tmp_path: Path
+    begun: Cluster, two: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with dask.running(tmp_path / "own") as cluster:
-        cluster.ready()
-        watched = Watched(two, options(cluster, two))
-        watched.wait_for(3)
-        cluster.scheduler.kill()
-        watched.thread.join(120)
+    """The last of them: it is the end of the cluster."""
+    begun.ready(1)
+    watched = Watched(two, options(begun, two))
+    watched.wait_for(3)
+    begun.scheduler.kill()
+    watched.thread.join(120)
     (failure,) = watched.failures
     assert isinstance(failure, WorkersError)
     assert "is lost" in str(failure)
     assert "--resume" in failure.advice
     assert digest(two, "other").rows == 0
     (run,) = left(two)
+    monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
     load_in_parts(two, "postgres", "other", "item", WorkerOptions("local:2", part_bytes=300_000), resume=run)
     assert digest(two, "other") == digest(two, "postgres")

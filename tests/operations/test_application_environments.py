@@ -107,19 +107,26 @@ def include_object(thing, name, kind, reflected, compare_to):
 """
 
 
+# What an env.py says, in which module, and which of them may protect what is not in the models.
+PROTECTING: list[tuple[str, str, str | None]] = [
+    ("include_object=lambda o, name, *_: name != 'legacy', ", "", "env.py"),
+    ("**{'include_name': lambda name, *_: name != 'legacy'}, ", "", "env.py"),
+    ("**__import__('app').options, ", f"{FILTER}options = {{'include_object': include_object}}", "app.py"),
+    ("**__import__('app').options, ", "options = {}  # no include_object", None),
+    ("", FILTER, None),
+    ("process_revision_directives=lambda *_: [ops.DropTableOp], ", "", "env.py"),
+    ("process_revision_directives=lambda _, __, found: found[0].upgrade_ops.is_empty(), ", "", None),
+]
+
+
 @pytest.mark.parametrize(
-    ("arguments", "module", "protected"),
+    ("arguments", "module", "protected", "has_table"),
     [
-        ("include_object=lambda o, name, *_: name != 'legacy', ", "", "env.py"),
-        ("**{'include_name': lambda name, *_: name != 'legacy'}, ", "", "env.py"),
-        ("**__import__('app').options, ", f"{FILTER}options = {{'include_object': include_object}}", "app.py"),
-        ("**__import__('app').options, ", "options = {}  # no include_object", None),
-        ("", FILTER, None),
-        ("process_revision_directives=lambda *_: [ops.DropTableOp], ", "", "env.py"),
-        ("process_revision_directives=lambda _, __, found: found[0].upgrade_ops.is_empty(), ", "", None),
+        *((*each, number % 2 == 0) for number, each in enumerate(PROTECTING)),
+        (*PROTECTING[0], False),
+        (*PROTECTING[3], True),
     ],
 )
-@pytest.mark.parametrize("has_table", [True, False], ids=["table", "column"])
 def test_what_an_env_py_that_is_not_asked_may_protect_is_not_dropped(
     config: Config, tmp_path: Path, arguments: str, module: str, protected: str | None, has_table: bool
 ) -> None:

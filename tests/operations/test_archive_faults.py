@@ -25,7 +25,7 @@ from toolkit.stores.archive import Archive
 from toolkit.stores.archive_locks import LOCK_TTL
 from toolkit.stores.objects import ObjectInfo
 
-FILES = 40
+FILES = 24
 KILLS = 6
 # Of three verbs each, in a bucket; 20 once.
 ROUNDS = 2

@@ -217,7 +217,7 @@ def test_an_application_in_another_process_waits_for_no_more_than_a_part_of_a_sy
         set_journal(items, name, journal)
         execute(
             items.database(name),
-            "WITH RECURSIVE n(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM n WHERE n < 8000) "
+            "WITH RECURSIVE n(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM n WHERE n < 20000) "
             "INSERT INTO item SELECT n, 0, n FROM n",
         )
     told: dict[str, float] = {}

@@ -210,7 +210,7 @@ def as_rows(bodies: Sequence[str | None]) -> pa.RecordBatch:
 
 
 @pytest.mark.usefixtures("_readable")
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(found=st.lists(texts, min_size=20, max_size=60))
 def test_any_text_passes_through_the_clients(config: Config, tmp_path: Path, found: list[str]) -> None:
     (spec,) = select_tables(notes)

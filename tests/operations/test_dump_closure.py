@@ -101,7 +101,8 @@ def test_the_rows_that_are_needed_come_along_and_no_others(
 def test_what_came_along_loads_into_an_empty_database(library: Config, tmp_path: Path, engine: str, other: str) -> None:
     lending.fill(library.database(engine))
     where = {"book": "id = 1", "country": "id = 1", "note": "1 = 1"}
-    for natural in (False, True):
+    # Which rows are named by what is the same for each engine.
+    for natural in (False, True) if engine == "sqlite" else (False,):
         out = tmp_path / f"{natural}"
         dump_data(library, engine, directory=out, where=where, closure=Closure.BOTH, natural=natural)
         target = f"sqlite:///{tmp_path}/{natural}.sqlite3" if natural else other

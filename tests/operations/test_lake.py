@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import os
 import re
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -187,16 +188,24 @@ def others(start: int, stop: int) -> pa.RecordBatch:
     return pa.record_batch([pa.array(range(start, stop), pa.int32())], schema=SPECS["other"].schema)
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Database:
-    """A lake of 10,000 numbers in three files."""
-    found = Database("lake", f"delta+file://{tmp_path}/lake")
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake of 10,000 numbers in three files, to be copied."""
+    path = tmp_path_factory.mktemp("numbers") / "lake"
+    found = Database("lake", f"delta+file://{path}")
     databases.create(found, NUMBERS)
     for start in (0, 4_000, 7_000):
         with connect(found, write=True) as connection:
             connection.repository(SPEC).upsert_many([rows(start, min(start + 4_000, 10_000))])
             connection.commit()
-    return found
+    return path
+
+
+@pytest.fixture
+def lake(tmp_path: Path, numbers: Path) -> Database:
+    """A lake of 10,000 numbers in three files."""
+    shutil.copytree(numbers, tmp_path / "lake")
+    return Database("lake", f"delta+file://{tmp_path}/lake")
 
 
 def seen(lake: Database, name: str) -> LakeTable:

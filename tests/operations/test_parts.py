@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contracts import schema
+from tests.executors.here import open_here
 from tests.operations.databases import connected
 from tests.operations.parted import ITEM, ROWS, SPEC, asked, fill, only, parts_of
 from toolkit.compute.receipts import Receipt
@@ -170,6 +171,7 @@ def test_a_file_that_is_written_to_while_several_read_it_is_refused_or_read_from
     assert (found == before) is not has_log
 
 
+@pytest.mark.usefixtures("here")
 def test_parts_of_a_lake_are_files_that_no_commit_changes(config: Config, workers: WorkerOptions) -> None:
     lake = Database("lake", f"delta+file://{config.root}/lake", config.root)
     both = replace(only(config), databases={**config.databases, "lake": lake})
@@ -202,13 +204,22 @@ def test_tables_of_every_type_can_be_sent_to_a_worker() -> None:
 
 @pytest.fixture
 def workers() -> WorkerOptions:
-    return WorkerOptions("local:2", part_bytes=30_000)
+    return WorkerOptions("local:2", part_bytes=90_000)
 
 
-@pytest.mark.parametrize(("source", "target"), [("postgres", "sqlite"), ("duckdb", "postgres"), ("sqlite", "sqlite2")])
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process is started: what parts are asked for is the same."""
+    monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
+
+
+# Whether other processes may open a file meanwhile, only processes show.
+@pytest.mark.parametrize(("source", "target", "is_here"), [("postgres", "sqlite", True), ("duckdb", "sqlite2", False)])
 def test_a_diff_by_workers_finds_what_one_without_them_finds(
-    config: Config, workers: WorkerOptions, source: str, target: str
+    request: pytest.FixtureRequest, config: Config, workers: WorkerOptions, source: str, target: str, is_here: bool
 ) -> None:
+    if is_here:
+        request.getfixturevalue("here")
     for name in (source, target):
         fill(config.database(name))
     assert diff(only(config), source, target, ["item"]).equal
@@ -223,12 +234,16 @@ def test_a_diff_by_workers_finds_what_one_without_them_finds(
     assert (other.added, other.changed, other.removed, other.unchanged) == (1, 1, 0, ROWS - 2)
 
 
+@pytest.mark.usefixtures("here")
 def test_a_condition_holds_in_every_part(config: Config, workers: WorkerOptions) -> None:
     for name in ("postgres", "sqlite"):
         fill(config.database(name))
     with connected(config.database("sqlite")) as connection:
         connection.execute(sa.update(ITEM).where(ITEM.c.id >= 500_000).values(label="other"))
     where = {"item": "id < 1 OR id < 500000"}
-    found = diff(only(config), "postgres", "sqlite", ["item"], where=where, workers=workers)
+    plain, found = (
+        diff(only(config), "postgres", "sqlite", ["item"], where=where, workers=each) for each in (None, workers)
+    )
     assert found.equal
     assert 0 < found.tables[0].unchanged < ROWS
+    assert found.tables[0].source_digest == plain.tables[0].source_digest

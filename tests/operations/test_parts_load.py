@@ -374,6 +374,8 @@ class Watched:
         """Until so many parts are in the ledger."""
         with target(self._config) as connection:
             for _ in range(8000):
+                if not self.thread.is_alive():
+                    break
                 if (found := left(self._config)) and _written(connection, found[0]) >= written:
                     return
                 time.sleep(0.005)
@@ -387,24 +389,17 @@ def _written(connection: psycopg.Connection[Any], run: str) -> int:
     return -1
 
 
-@pytest.mark.parametrize("written", [0, 3])
-def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(many: Config, written: int) -> None:
-    watched = Watched(many)
-    watched.wait_for(written)
-    processes.any_worker().kill()
-    watched.thread.join(60)
-    assert watched.failures == []
-    assert digest(many, "other") == digest(many, "postgres")
-
-
-def test_a_worker_that_is_frozen_for_longer_than_anybody_waits_is_replaced(
+def test_workers_that_are_killed_or_frozen_cost_no_row_and_double_none(
     many: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Both at once, each with its part; who is frozen for longer than anybody waits is gone when it is replaced."""
     monkeypatch.setattr("toolkit.executors.local.PATIENCE", 2.0)
     watched = Watched(many)
     watched.wait_for(2)
     frozen = processes.any_worker()
     frozen.suspend()
+    (other,) = (each for each in processes.workers() if each.pid != frozen.pid)
+    other.kill()
     watched.thread.join(60)
     assert watched.failures == []
     assert not psutil.pid_exists(frozen.pid)
@@ -413,7 +408,7 @@ def test_a_worker_that_is_frozen_for_longer_than_anybody_waits_is_replaced(
 
 @pytest.mark.parametrize("written", [0, 5])
 def test_a_coordinator_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_taken_up(
-    many: Config, written: int
+    many: Config, monkeypatch: pytest.MonkeyPatch, written: int
 ) -> None:
     script = f"""
 from pathlib import Path
@@ -431,6 +426,7 @@ load_in_parts(Config(Path(), databases), "postgres", "other", "item", WorkerOpti
     assert process.returncode == -9, "it was to be killed before its end"
     assert digest(many, "other").rows == 0
     (run,) = left(many)
+    monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
     load_in_parts(many, "postgres", "other", "item", WORKERS, resume=run)
     assert digest(many, "other") == digest(many, "postgres")
     assert not left(many)

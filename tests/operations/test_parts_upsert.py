@@ -24,7 +24,7 @@ from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.options import Mode, Options
 
-WORKERS = WorkerOptions("local:2", part_bytes=40_000)
+WORKERS = WorkerOptions("local:2", part_bytes=100_000)
 
 # Two tables that point at one another's kind, one without a key, one of a single part; each half filled in the target.
 TABLES = """

@@ -138,6 +138,8 @@ PATHS = {
     "in parts into an empty table": Options(commit_every=100),
     "in parts into a filled table": Options(commit_every=100),
 }
+# Found in a filled table as another of them is.
+AS_ANOTHER = ("check", "check of two columns", "unique index in the target alone", "out of range")
 IN_PARTS = ("check without a name", "not null", "unique in the target alone")
 
 
@@ -203,9 +205,9 @@ def make_strict(config: Config, engine: str, case: Case, *, filled: bool) -> Non
     make(config, engine, COLUMNS | case.columns, case.constraint, *more)
 
 
-@pytest.mark.parametrize("filled", [False, True])
 @pytest.mark.parametrize(
-    ("name", "engine"), [(name, engine) for name, case in CASES.items() for engine in case.telling]
+    ("name", "engine", "filled"),
+    [(*each, filled) for each in TOLD for filled in (False, True) if not (filled and each[0] in AS_ANOTHER)],
 )
 def test_a_row_that_breaks_a_constraint_is_named_with_it_and_nothing_is_written(
     strict: Config, name: str, engine: str, filled: bool
@@ -265,7 +267,7 @@ def test_the_portable_repository_names_the_row_too(strict: Config, engine: str) 
     require_like(caught.value.fact, f"{engine}: {REFUSED}*")
 
 
-@pytest.mark.parametrize("bad", range(1, ROWS + 1))
+@pytest.mark.parametrize("bad", [1, 4, ROWS])
 def test_nothing_that_duckdb_took_in_the_search_for_a_row_stays(strict: Config, bad: int) -> None:
     case = CASES["check without a name"]
     fill(strict, [row(n, **(case.bad if n == bad else {})) for n in range(1, ROWS + 1)])

@@ -131,7 +131,7 @@ def test_rows_that_do_not_fit_and_all_that_depend_on_them_are_left_out_and_the_r
     assert child["$rejected"] == "boss_id points at a row of maker that is rejected"
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["postgres"])
 def test_the_files_are_fixtures_that_load_data_takes_when_they_are_corrected(
     space: Config, tmp_path: Path, target: str
 ) -> None:
@@ -149,8 +149,9 @@ def test_the_files_are_fixtures_that_load_data_takes_when_they_are_corrected(
     assert diff(space, "sqlite", target).equal
 
 
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.UPSERT])
+@pytest.mark.parametrize(
+    ("target", "mode"), [("sqlite2", Mode.REPLACE), ("postgres", Mode.REPLACE), ("duckdb", Mode.UPSERT)]
+)
 def test_no_row_of_the_target_goes_whose_source_was_rejected(
     space: Config, tmp_path: Path, target: str, mode: Mode
 ) -> None:
@@ -164,7 +165,7 @@ def test_no_row_of_the_target_goes_whose_source_was_rejected(
     assert {table.table: table.deleted for table in result.tables}["maker"] == (mode is Mode.REPLACE)
 
 
-@pytest.mark.parametrize("target", ["sqlite2", "duckdb"])
+@pytest.mark.parametrize("target", ["sqlite2"])
 def test_where_a_rejected_key_cannot_be_read_no_row_of_the_table_is_deleted(
     space: Config, tmp_path: Path, target: str
 ) -> None:
@@ -188,7 +189,7 @@ def test_rows_that_the_target_would_not_keep_or_refuses_are_rejected(space: Conf
     assert "violates check constraint" in lines(tmp_path / "out")["part"][2]["$rejected"]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
 def test_orphans_of_the_source_are_rejected_and_those_with_a_parent_in_the_target_are_not(
     space: Config, tmp_path: Path, target: str
 ) -> None:
@@ -214,8 +215,10 @@ def test_values_in_doubt_at_any_source_are_rejected_as_the_database_shows_them(
     assert ids(space, "sqlite")["maker"] == [1, 3, 4]
 
 
-@pytest.mark.parametrize("tables", [(), ("part", "note")])
-@pytest.mark.parametrize("target", ["sqlite2", "postgres", "sqlite3"])
+@pytest.mark.parametrize(
+    ("target", "tables"),
+    [("sqlite2", ()), ("sqlite2", ("part", "note")), ("postgres", ("part", "note")), ("sqlite3", ())],
+)
 def test_a_dry_run_counts_the_rows_without_a_parent_that_a_run_rejects(
     space: Config, tmp_path: Path, target: str, tables: tuple[str, ...]
 ) -> None:
@@ -277,10 +280,10 @@ def test_rows_that_point_at_a_rejected_one_in_other_letters_are_rejected_where_t
 
 def test_without_misfits_no_file_is_written_and_a_dry_run_writes_none_either(space: Config, tmp_path: Path) -> None:
     make(space, "sqlite", *ROWS)
-    make(space, "duckdb")
-    assert sync(space, "sqlite", "duckdb", rejects=tmp_path / "none").rejected == ()
+    make(space, "sqlite2")
+    assert sync(space, "sqlite", "sqlite2", rejects=tmp_path / "none").rejected == ()
     execute(space.database("sqlite"), *BROKEN)
-    dry = sync(space, "sqlite", "duckdb", dry_run=True, rejects=tmp_path / "out")
+    dry = sync(space, "sqlite", "sqlite2", dry_run=True, rejects=tmp_path / "out")
     assert rejected(dry) == {"maker": 2, "part": 2, "note": 2}
     assert lines(tmp_path / "none") == lines(tmp_path / "out") == {}
 
@@ -302,22 +305,22 @@ def test_what_no_row_is_the_cause_of_leaves_no_file(space: Config, tmp_path: Pat
 
 def test_files_of_an_earlier_sync_are_not_written_over(space: Config, tmp_path: Path) -> None:
     make(space, "sqlite", *ROWS, *BROKEN)
-    make(space, "duckdb")
-    sync(space, "sqlite", "duckdb", rejects=tmp_path / "out")
+    make(space, "sqlite2")
+    sync(space, "sqlite", "sqlite2", rejects=tmp_path / "out")
     before = lines(tmp_path / "out")
     with pytest.raises(ConfigurationError, match=r"holds \w+\.jsonl already"):
-        sync(space, "sqlite", "duckdb", rejects=tmp_path / "out")
+        sync(space, "sqlite", "sqlite2", rejects=tmp_path / "out")
     assert lines(tmp_path / "out") == before
 
 
 def test_rejecting_does_not_go_with_options_that_rest_on_the_rows(space: Config, tmp_path: Path) -> None:
     for others in ({"attachments": "store"}, {"match": {"maker": ["name"]}}):
         with pytest.raises(ConfigurationError, match="cannot be rejected in a sync with") as caught:
-            sync(space, "sqlite", "duckdb", rejects=tmp_path / "out", **others)
+            sync(space, "sqlite", "sqlite2", rejects=tmp_path / "out", **others)
         assert f'--where-source "TABLE:CONDITION" goes with --{next(iter(others))}' in caught.value.advice
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
 def test_a_sync_of_what_changed_looks_at_rejected_rows_again_until_they_are_corrected(
     space: Config, tmp_path: Path, target: str
 ) -> None:
@@ -356,7 +359,7 @@ def test_rows_of_a_sync_of_what_changed_that_the_target_refuses_are_rejected(
     assert ids(space, target)["part"] == [10, 11, 12, 13, 14, 17]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
 def test_rejected_rows_of_tables_with_other_names_there_have_the_models_names(
     space: Config, tmp_path: Path, target: str
 ) -> None:
@@ -388,12 +391,12 @@ def test_the_command_says_what_was_rejected_and_exits_with_3(
     space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make(space, "sqlite", *ROWS, *BROKEN, "UPDATE maker SET founded = 'x' WHERE id = 1")
-    make(space, "duckdb")
-    databases = [f'{name} = "{space.database(name).address}"' for name in ("sqlite", "duckdb")]
+    make(space, "sqlite2")
+    databases = [f'{name} = "{space.database(name).address}"' for name in ("sqlite", "sqlite2")]
     settings = [f'metadata = "{space.metadata}"', 'migrations = "none"', "[databases]", *databases]
     (tmp_path / "toolkit.toml").write_text("\n".join(settings))
     monkeypatch.chdir(tmp_path)
-    given = ["sync", "--from", "sqlite", "--to", "duckdb"]
+    given = ["sync", "--from", "sqlite", "--to", "sqlite2"]
 
     assert run(given) == 1
     assert "2 values of 1 column do not fit." in capsys.readouterr().err
@@ -409,10 +412,10 @@ def test_the_command_says_what_was_rejected_and_exits_with_3(
 
 def test_it_is_never_on_by_default(space: Config) -> None:
     make(space, "sqlite", *ROWS, *BROKEN, "UPDATE maker SET founded = 'x' WHERE id = 1")
-    make(space, "duckdb")
+    make(space, "sqlite2")
     with pytest.raises(MisfitsError):
-        sync(space, "sqlite", "duckdb")
-    assert not any(contents(space.database("duckdb"), METADATA).values())
+        sync(space, "sqlite", "sqlite2")
+    assert not any(contents(space.database("sqlite2"), METADATA).values())
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -456,13 +459,13 @@ def test_a_row_with_the_key_of_a_rejected_one_is_not_left_behind_without_a_word(
     make(space, "sqlite")
     twins = "SELECT 1 AS id, 'a' AS name, 'long ago' AS founded, NULL AS boss_id UNION ALL SELECT 1, 'b', 1990, NULL"
     execute(space.database("sqlite"), "DROP TABLE maker", f"CREATE TABLE maker AS {twins}")
-    make(space, "duckdb")
+    make(space, "sqlite2")
     with pytest.raises(RepeatedKeyError, match="maker: several rows of sqlite have one key, id"):
-        sync(space, "sqlite", "duckdb", rejects=tmp_path / "out")
+        sync(space, "sqlite", "sqlite2", rejects=tmp_path / "out")
     assert lines(tmp_path / "out") == {}
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["sqlite2"])
 def test_a_text_that_could_not_be_read_is_not_loaded_until_it_is_corrected(
     space: Config, tmp_path: Path, target: str
 ) -> None:
@@ -576,7 +579,7 @@ def test_refused_rows_are_looked_for_as_rows_are_written_with_what_is_set_and_wi
     assert ids(space, target)["part"] == [10, 11, 13, 14]
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ["postgres"])
 def test_a_row_whose_watermark_cannot_be_read_is_told_or_rejected_until_it_is_corrected(
     space: Config, tmp_path: Path, target: str
 ) -> None:
@@ -644,10 +647,10 @@ def test_a_row_that_tables_which_are_yet_to_be_made_refuse_is_named(
 
 def test_a_dry_run_says_that_it_does_not_count_what_only_a_constraint_refuses(space: Config, tmp_path: Path) -> None:
     make(space, "sqlite", *ROWS)
-    make(space, "duckdb", constraint="CHECK (weight > 5)")
-    dry = sync(space, "sqlite", "duckdb", dry_run=True, rejects=tmp_path / "out")
-    assert [(each.outcome, each.database) for each in dry.warnings] == [("not tried", "duckdb")]
-    assert sync(space, "sqlite", "duckdb", rejects=tmp_path / "out").warnings == ()
+    make(space, "sqlite2", constraint="CHECK (weight > 5)")
+    dry = sync(space, "sqlite", "sqlite2", dry_run=True, rejects=tmp_path / "out")
+    assert [(each.outcome, each.database) for each in dry.warnings] == [("not tried", "sqlite2")]
+    assert sync(space, "sqlite", "sqlite2", rejects=tmp_path / "out").warnings == ()
 
 
 @pytest.mark.parametrize("target", ["sqlite2", "postgres"])

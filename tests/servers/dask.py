@@ -17,20 +17,24 @@ from toolkit.config import Database, Store
 
 _SECONDS = 60
 _SETTINGS = {
-    # A worker that says nothing for so long is taken for lost; five minutes by default.
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "3s",
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
+    # What it looks at many times a second: itself.
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "5s",
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
 }
 
 
 class Cluster:
     """One that runs."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, patience: int = 3) -> None:
         self.directory = directory
         self._file = directory / "scheduler.json"
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("TOOLKIT_")} | _SETTINGS
+        # A worker that says nothing for so long is taken for lost, and ended; five minutes by default.
+        self._environment["DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL"] = f"{patience}s"
         local = ["--host", "127.0.0.1", "--no-dashboard"]
         self.scheduler = self._started("dask_scheduler", "--port", "0", "--no-show", *local)
         self._worker = ["--nthreads", "1", "--no-nanny", "--death-timeout", "30", *local]
@@ -47,18 +51,18 @@ class Cluster:
     def address(self) -> str:
         return str(json.loads(self._file.read_text())["address"])
 
-    def ready(self) -> None:
-        """Two workers are there, in place of those that a test has killed, or frozen until they were given up."""
+    def ready(self, count: int = 2) -> None:
+        """So many workers are there, in place of those that a test has killed, or frozen until they were given up."""
         import distributed
 
         connect: Any = distributed.Client
         with connect(self.address, timeout=_SECONDS, set_as_default=False) as client:
             for _ in range(2 * _SECONDS):
-                for place, worker in enumerate(self.workers):
+                for place, worker in enumerate(self.workers[:count]):
                     if worker.poll() is not None:
                         self.workers[place] = self._started("dask_worker", *self._worker)
                 with suppress(TimeoutError):
-                    client.wait_for_workers(2, timeout=0.5)
+                    client.wait_for_workers(count, timeout=0.5)
                     return
         raise AssertionError((self.directory / "log").read_text())
 
@@ -80,10 +84,10 @@ class Cluster:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Cluster]:
-    """One for the block."""
+def running(directory: Path, patience: int = 3) -> Iterator[Cluster]:
+    """One for the block, whose scheduler takes workers for lost after so many seconds."""
     directory.mkdir(exist_ok=True)
-    cluster = Cluster(directory)
+    cluster = Cluster(directory, patience)
     try:
         yield cluster
     finally:

@@ -38,12 +38,13 @@ ENGINES: tuple[Entry, ...] = (
     Entry(("delta",), "toolkit.engines.delta.engine"),
     Entry(("mariadb", "mysql"), "toolkit.engines.mariadb.engine"),
 )
-# Of these, no server was there to try anything on; of some, what the portable code would send is compiled in tests.
+# Of these, no server was there to try anything on; what the portable code would send is compiled in tests.
 _UNTRIED = {
-    **dict.fromkeys(("mssql",), ("SQL Server", True)),
-    **dict.fromkeys(("oracle",), ("Oracle", True)),
-    **dict.fromkeys(("cockroachdb", "cockroach"), ("CockroachDB", True)),
-    **dict.fromkeys(("spanner",), ("Spanner", False)),
+    "mssql": "SQL Server",
+    "oracle": "Oracle",
+    "cockroachdb": "CockroachDB",
+    "cockroach": "CockroachDB",
+    "spanner": "Spanner",
 }
 TEST_SERVERS: Mapping[str, str] = {"postgres": "TOOLKIT_TEST_POSTGRES_URL", "mariadb": "TOOLKIT_TEST_MARIADB_URL"}
 """By a database's name, what says where the pytest plugin may make and drop some; none of a database's own settings."""
@@ -70,13 +71,10 @@ def untried(scheme: str) -> str:
     """What was tried of an engine that there is none of here, as a sentence; empty of any other."""
     if scheme not in _UNTRIED:
         return ""
-    title, is_compiled = _UNTRIED[scheme]
-    tried = (
-        f"the statements of the portable code are compiled by SQLAlchemy's dialect for {title}, and none was ever run"
-        if is_compiled
-        else f"nothing was ever written for {title}"
+    return (
+        "There is no engine for it because no server was there to try one on: the statements of the portable code are "
+        f"compiled by SQLAlchemy's dialect for {_UNTRIED[scheme]}, and none was ever run."
     )
-    return f"There is no engine for it because no server was there to try one on: {tried}."
 
 
 def schemes() -> list[str]:

@@ -226,16 +226,13 @@ class CatalogReflection:
 
     @reflection.cache
     def get_columns(
-        self, connection: Connection, table_name: str, schema: str | None = None, **_: Any
+        self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> list[ReflectedColumn]:
         """Columns in their order, with types that compile back to what DuckDB has."""
         query = f"""SELECT column_name, data_type, is_nullable, column_default, comment, is_generated,
                            generation_expression
                     FROM duckdb_columns() WHERE {_IN_SCHEMA} AND table_name = :name ORDER BY column_index"""
-        rows = connection.execute(text(query), self._where(schema, table_name)).all()
-        if not rows:
-            raise NoSuchTableError(table_name)
-        return [_column(row) for row in rows]
+        return [_column(row) for row in self._asked(connection, query, table_name, schema, **kw)]
 
     @reflection.cache
     def get_pk_constraint(

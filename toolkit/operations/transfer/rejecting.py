@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -72,6 +72,7 @@ class Rejecting:
     looked_at: Callable[[], Sequence[TableSpec]]
     make: Callable[[Connection], None]
     dry_run: bool = False
+    _keys: dict[tuple[str, tuple[str, ...]], Callable[[Key], Key]] = field(default_factory=dict, init=False)
 
     def run(self, attempt: Callable[[], TransferResult]) -> TransferResult:
         """The result of the first attempt that succeeds.
@@ -268,7 +269,10 @@ class Rejecting:
         self, spec: TableSpec, key: ForeignKeySpec, parents: Collection[Key], reason: str, *, among: bool
     ) -> None:
         """The rows whose parent is, or is not, among these; a part that is NULL points nowhere."""
-        rejected, compared = self.rejects.of(spec), self._compared(key)
+        rejected, pointed_at = self.rejects.of(spec), (key.parent, key.parent_columns)
+        if pointed_at not in self._keys:
+            self._keys[pointed_at] = self._compared(key)
+        compared = self._keys[pointed_at]
         parents = {compared(parent) for parent in parents}
         for batch in self._source.repository(spec).read(BATCH_ROWS):
             for row, value in enumerate(_values([batch], key.columns)):
