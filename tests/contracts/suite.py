@@ -113,7 +113,9 @@ def test_what_was_written_is_read_back_by_both_ways(table: Database, kind: str, 
             assert same(rows(repository(connection, way, of(kind))), pa.Table.from_batches([batch]).sort_by("key"))
 
 
-def test_digests_are_those_of_the_canonical_rows(table: Database, kind: str, batch: pa.RecordBatch) -> None:
+def test_digests_are_those_of_the_canonical_rows_and_of_what_was_sent(
+    table: Database, kind: str, batch: pa.RecordBatch
+) -> None:
     filled(table, kind, batch)
     expected = dict(zip(*keyed_digests(SPEC, batch).to_pydict().values(), strict=True))
     with connect(table, write=True) as connection:
@@ -122,22 +124,20 @@ def test_digests_are_those_of_the_canonical_rows(table: Database, kind: str, bat
         whole = repository(connection, kind).digest()
     assert dict(zip(*found.values(), strict=True)) == expected
     assert whole == digest_batches(SPEC, [batch])
+    with connect(table) as connection, StoredDigest() as sent:
+        if connection.capabilities.keeps_text_of_json:  # Nobody asks another.
+            assert repository(connection, kind).stored_digest() == sent.of(batch)
 
 
-def test_a_digest_of_some_keys_is_that_of_their_rows(table: Database, kind: str, batch: pa.RecordBatch) -> None:
-    filled(table, kind, batch)
-    some = batch.slice(2, 4)
-    with connect(table, write=True) as connection:
-        found = repository(connection, kind).digest(keys=pa.Table.from_batches([some]).select(["key"]))
-    assert found == digest_batches(SPEC, [some])
-
-
-def test_rows_are_read_by_key(table: Database, kind: str, batch: pa.RecordBatch) -> None:
+def test_rows_are_read_and_digested_by_key(table: Database, kind: str, batch: pa.RecordBatch) -> None:
     filled(table, kind, batch)
     some = pa.Table.from_batches([batch.slice(1, 5)])
+    with connect(table, write=True) as connection:
+        digest = repository(connection, kind).digest(keys=some.select(["key"]))
     with connect(table) as connection:
         found = rows(repository(connection, kind), keys=some.select(["key"]))
     assert same(found, some.sort_by("key"))
+    assert digest == digest_batches(SPEC, some.to_batches())
 
 
 def test_count_and_emptiness(table: Database, kind: str, batch: pa.RecordBatch) -> None:
@@ -194,13 +194,6 @@ def test_values_are_given_to_rows_that_are_there(table: Database, kind: str, bat
         connection.commit()
     with connect(table) as connection:
         assert same(rows(repository(connection, kind)), pa.Table.from_batches([changed]).sort_by("key"))
-
-
-def test_what_is_stored_is_digested_as_what_was_sent(table: Database, kind: str, batch: pa.RecordBatch) -> None:
-    filled(table, kind, batch)
-    with connect(table) as connection, StoredDigest() as sent:
-        if connection.capabilities.keeps_text_of_json:  # Nobody asks another.
-            assert repository(connection, kind).stored_digest() == sent.of(batch)
 
 
 def test_a_value_is_set_only_where_the_one_that_was_read_still_is(

@@ -12,7 +12,7 @@ from toolkit.config import Database
 # What an application's own type changes is how values are stored, and what is asked of them by key.
 WITH_TYPES = (
     "test_what_was_written_is_read_back_by_both_ways",
-    "test_what_is_stored_is_digested_as_what_was_sent",
+    "test_digests_are_those_of_the_canonical_rows_and_of_what_was_sent",
     "test_an_upsert_updates_rows_with_the_same_key_and_inserts_the_others",
     "test_rows_are_deleted_by_key",
 )
