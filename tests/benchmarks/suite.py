@@ -132,7 +132,9 @@ GROUPS = (
         (toolkit("DuckDB", "PostgreSQL"), dlt("DuckDB", "PostgreSQL", "replace"), server_copy()),
         is_quick=True,
     ),
-    Group(_INTO_MARIADB, (toolkit("PostgreSQL", "MariaDB"), load_data())),
+    Group(
+        _INTO_MARIADB, (toolkit("PostgreSQL", "MariaDB"), toolkit("PostgreSQL", "MariaDB", "--no-verify"), load_data())
+    ),
     Group(_FROM_MARIADB, (toolkit("MariaDB", "PostgreSQL"), pgloader_of_mariadb(), server_copy())),
     Group("DuckDB → SQLite", (toolkit("DuckDB", "SQLite"), insert_select("SQLite")), is_quick=True),
     Group(_DIFF, (toolkit_diff("SQLite", "PostgreSQL"), select_all()), is_quick=True),
