@@ -21,6 +21,7 @@ from tests.operations import databases
 from tests.servers import mariadb as server
 from toolkit.config import Config, Database
 from toolkit.engines import connect
+from toolkit.engines.mariadb.catalogue import takes_bytes
 from toolkit.engines.mariadb.driver import Connection
 from toolkit.errors import (
     CollationConflictError,
@@ -203,7 +204,7 @@ def test_a_row_longer_than_a_statement_may_be_is_refused_by_its_key_and_column(d
         with pytest.raises(UnrepresentableValueError, match="t id=7: column 'v' is too long") as told:
             connection.repository(spec).upsert_many([batch_of(spec, (1, b""), (7, b"\xff" * (most // 2)))])
         with pytest.raises(UnrepresentableValueError, match="t id=7: column 'v' is too long"):
-            connection.repository(spec).load([batch_of(spec, (1, b""), (7, b"\xff" * (most // 2)))], 2)
+            connection.repository(spec).load([batch_of(spec, (1, b""), (7, b"\xff" * most))], 2)
     assert "max_allowed_packet" in told.value.advice
 
 
@@ -252,3 +253,25 @@ def test_what_was_compared_stays_as_it_is_until_the_end_and_a_reader_sees_one_mo
             assert connection.repository(spec).digest() == before
         write(database, spec, (1, "two"))
         assert reader.repository(spec).digest() == before
+
+
+@pytest.mark.parametrize(
+    ("definition", "as_bytes", "digits"),
+    [
+        ("VARCHAR(9) CHARACTER SET utf8mb4", True, "C3A9"),
+        ("VARCHAR(9) CHARACTER SET latin1", False, "E9"),
+        ("ENUM('é') CHARACTER SET utf8mb4", False, "C3A9"),
+    ],
+)
+def test_a_load_sends_bytes_as_such_only_where_every_column_takes_them_for_what_they_are(
+    database: Database, definition: str, as_bytes: bool, digits: str
+) -> None:
+    columns = (a_key(), sa.Column("raw", sa.LargeBinary), sa.Column("v", sa.Text), sa.Column("fixed", sa.LargeBinary))
+    spec = made(database, f"id INT PRIMARY KEY, raw LONGBLOB, v {definition}, fixed BINARY(2)", *columns)
+    raw = [bytes(range(256)), b"\\N\t\r\n\\", b"", None, b"\xc3\t\xf0\n\x9f\\"]
+    load(database, spec, *((number, each, "é", b"\xe2\n") for number, each in enumerate(raw)))
+    assert read(database, spec) == raw
+    found = server.run(database.address, "SELECT DISTINCT HEX(v), HEX(fixed) FROM t")
+    assert found == [(digits, "E20A")]
+    with connect(database) as connection:
+        assert takes_bytes(connection.sqlalchemy, spec) is as_bytes

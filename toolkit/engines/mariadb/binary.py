@@ -1,4 +1,4 @@
-"""How bytes and UUIDs stand in MariaDB: sent by the digits of all values of a column at once."""
+"""How bytes and UUIDs stand in MariaDB: sent as they are, or by the digits of all values of a column at once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Bytes(MariaDBAdapter):
 
     def sent(self, values: pa.Array) -> pa.Array:
         self.bound(values) if self.actual.name == "binary" else None
-        return _digits_of(values)
+        return values.cast(pa.large_binary())
 
     def received(self, variable: str) -> str | None:
         return f"UNHEX({variable})"
@@ -62,8 +62,9 @@ class Uuid(MariaDBAdapter):
         return pa.array([None if value is None else _uuid_bytes(value) for value in values], self.type.arrow)
 
     def sent(self, values: pa.Array) -> pa.Array:
-        is_plain = self.actual.name in BYTES or self.actual == ("char", _HEX, None, False)
-        return _digits_of(values) if is_plain else super().sent(values)
+        if self.actual.name in BYTES:
+            return values.cast(pa.binary()).cast(pa.large_binary())
+        return digits_of(values) if self.actual == ("char", _HEX, None, False) else super().sent(values)
 
     def received(self, variable: str) -> str | None:
         return f"UNHEX({variable})" if self.actual.name in BYTES else None
@@ -78,8 +79,8 @@ class Uuid(MariaDBAdapter):
         return [None if each is None else str(each) if hyphens else each.hex for each in uuids]
 
 
-def _digits_of(values: pa.Array) -> pa.Array:
-    """The digits of all values at once."""
+def digits_of(values: pa.Array) -> pa.Array:
+    """The digits of all values of bytes at once."""
     filled = values.cast(pa.binary())
     filled = filled.fill_null(b"") if values.null_count else filled
     bounds = np.frombuffer(filled.buffers()[1], np.int32, len(values) + 1, filled.offset * 4)

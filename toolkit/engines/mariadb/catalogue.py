@@ -10,7 +10,11 @@ import sqlalchemy as sa
 
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, StoredTable, TableFacts
-from toolkit.engines.mariadb.types import LABELS, actual_type, labels_of
+from toolkit.engines.mariadb.dialect import CHARSET
+from toolkit.engines.mariadb.types import BYTES, FLOATS, INTEGERS, LABELS, MOMENTS, TEXTS, actual_type, labels_of
+
+# Of the types without characters, those to which bytes and their character set say the same.
+_OF_BYTES = frozenset({*BYTES, *INTEGERS, *FLOATS, *MOMENTS, "decimal", "date", "time"})
 
 _COLUMNS = """
 SELECT c.table_name AS place, c.column_name AS name, c.column_type AS type, c.is_nullable AS nullable,
@@ -36,6 +40,11 @@ MOVED = """
 SELECT c.column_name AS name FROM information_schema.columns AS c
 WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table AND c.extra LIKE '%on update%'
 """
+_CHARACTERS = """
+SELECT c.column_name AS name, c.data_type AS type, c.character_set_name AS charset
+FROM information_schema.columns AS c
+WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table
+"""
 _NEXT = """
 SELECT t.table_name AS place, t.auto_increment AS following, t.engine AS engine
 FROM information_schema.tables AS t
@@ -49,6 +58,17 @@ def rows(connection: sa.Connection, query: str, **values: Any) -> Sequence[Any]:
     if "tables" in values:
         text = text.bindparams(sa.bindparam("tables", expanding=True))
     return connection.execute(text, values).all()
+
+
+def takes_bytes(connection: sa.Connection, spec: TableSpec) -> bool:
+    """Whether each column takes the bytes of its text, or its own, for what they are.
+
+    Not of another character set than what is sent, nor of a type that takes sixteen bytes for an address.
+    """
+    found = rows(connection, _CHARACTERS, schema=spec.table.schema, table=spec.table.name)
+    return bool(found) and all(
+        each.type in TEXTS and each.charset == CHARSET if each.charset else each.type in _OF_BYTES for each in found
+    )
 
 
 def table_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:

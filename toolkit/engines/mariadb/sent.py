@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 # What stands for each character that would end a field, a row or an escape; the backslash first.
-_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "\\0", "\x1a": "\\Z"}
+_ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n", b"\r": b"\\r", b"\x00": b"\\0", b"\x1a": b"\\Z"}
 _SPECIAL = np.zeros(256, bool)
 _SPECIAL[[ord(each) for each in _ESCAPES]] = True
 # Made once: Arrow takes 36 µs to make one of a Python value.
-_NULL, _TAB, _LINE, _NOTHING = (pa.scalar(each, pa.large_string()) for each in ("\\N", "\t", "\n", ""))
+_NULL, _TAB, _LINE, _NOTHING = (pa.scalar(each, pa.large_binary()) for each in (b"\\N", b"\t", b"\n", b""))
 
 
 def lines_of(columns: Sequence[pa.Array]) -> pa.Array:
-    """The line of each row, of columns of texts."""
-    fields = [_field(column.cast(pa.large_string())) for column in columns]
+    """The line of each row, of columns of texts and bytes."""
+    fields = [_field(column.cast(pa.large_binary())) for column in columns]
     return pc.binary_join_element_wise(pc.binary_join_element_wise(*fields, _TAB), _LINE, _NOTHING)
 
 

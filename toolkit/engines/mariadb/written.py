@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from toolkit.core.batches import BATCH_ROWS, pieces
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec
+from toolkit.engines.mariadb.binary import digits_of
+from toolkit.engines.mariadb.catalogue import takes_bytes
 from toolkit.engines.mariadb.dialect import CHARSET
 from toolkit.engines.mariadb.duplicates import REFUSAL
 from toolkit.engines.mariadb.errors import REFUSING, number_of, without_values
@@ -87,9 +89,11 @@ class WrittenTable(TableRepository):
         A key that comes twice, a value that does not fit: all of it makes a warning, and one warning is one too many.
         """
         name, written = secrets.token_hex(8), 0
-        statement = self._load_statement(name)
         connection = self.connection
-        with connection.translated(), connection.savepoint(), read_ahead(self._lines(batches)) as parts:
+        with connection.translated():
+            as_bytes = takes_bytes(connection.sqlalchemy, self.spec)
+        statement = self._load_statement(name, as_bytes)
+        with connection.translated(), connection.savepoint(), read_ahead(self._lines(batches, as_bytes)) as parts:
             for lines in parts:
                 rows, warnings = connection.raw.load(statement, name, content_of(lines))
                 if warnings or rows != len(lines):
@@ -99,7 +103,22 @@ class WrittenTable(TableRepository):
                 written += rows
         return written
 
-    def _load_statement(self, name: str) -> str:
+    def _load_statement(self, name: str, as_bytes: bool) -> str:
+        """The statement; what is sent as bytes needs no expressions, and no look for the ends of characters."""
+        received = {} if as_bytes else self._received()
+        places = [
+            f"@toolkit_{number}" if received.get(column.name) else self.quote(column.name)
+            for number, column in enumerate(self.spec.columns)
+        ]
+        made = ", ".join(f"{self.quote(column)} = {value}" for column, value in received.items() if value is not None)
+        return (
+            f"LOAD DATA LOCAL INFILE '{name}' INTO TABLE {self.name} CHARACTER SET {'binary' if as_bytes else CHARSET} "
+            r"FIELDS TERMINATED BY '\t' ENCLOSED BY '' ESCAPED BY '\\' LINES TERMINATED BY '\n' "
+            f"({', '.join(places)}){f' SET {made}' if made else ''}"
+        )
+
+    def _received(self) -> dict[str, str | None]:
+        """By column, the expression of the value whose text a variable has; None of those that need none."""
         received = {
             column.name: self.connection.codec.adapter(column).received(f"@toolkit_{number}")
             for number, column in enumerate(self.spec.columns)
@@ -112,23 +131,14 @@ class WrittenTable(TableRepository):
                 for number, column in enumerate(self.spec.columns)
                 if isinstance(column, StoredColumn) and actual_type(column.stored_as).name in (*INTEGERS, *FLOATS)
             }
-        places = [
-            self.quote(column) if value is None else f"@toolkit_{number}"
-            for number, (column, value) in enumerate(received.items())
-        ]
-        made = ", ".join(f"{self.quote(column)} = {value}" for column, value in received.items() if value is not None)
-        return (
-            f"LOAD DATA LOCAL INFILE '{name}' INTO TABLE {self.name} CHARACTER SET {CHARSET} "
-            r"FIELDS TERMINATED BY '\t' ENCLOSED BY '' ESCAPED BY '\\' LINES TERMINATED BY '\n' "
-            f"({', '.join(places)}){f' SET {made}' if made else ''}"
-        )
+        return received
 
-    def _lines(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Array]:
+    def _lines(self, batches: Iterable[pa.RecordBatch], as_bytes: bool) -> Iterator[pa.Array]:
         spec, most = self.spec, self.connection.most_bytes - _PACKET_ROOM
         for batch in batches:
             for piece in pieces(batch, self._fitting_rows(BATCH_ROWS), self.batch_bytes):
                 sent = self.connection.codec.outgoing(spec, piece.select(spec.column_names), self.connection.name)
-                lines = lines_of(sent.columns)
+                lines = lines_of(sent.columns if as_bytes else [_text_of(each) for each in sent.columns])
                 lengths = pc.binary_length(lines)
                 if (longest := pc.max(lengths).as_py()) > most:
                     row = pc.index(lengths, longest).as_py()
@@ -212,3 +222,7 @@ class WrittenTable(TableRepository):
         problem = f"is too long: its row is a statement of {length:,} bytes, and the server takes {most:,}"
         advice = f"Raise max_allowed_packet on {self.connection.name}, or leave the row out (--rejects)."
         raise UnrepresentableValueError(self.spec.name, key, column, problem, advice)
+
+
+def _text_of(sent: pa.Array) -> pa.Array:
+    return digits_of(sent) if pa.types.is_large_binary(sent.type) else sent
