@@ -14,6 +14,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _LOOK_SECONDS = 1.0
+_ATTEMPTS = 4
 
 
 class RayExecutor:
@@ -36,7 +37,7 @@ class RayExecutor:
             raise MissingDriverError("A cluster of Ray's", "ray", "ray") from error
         self._ray = ray
         try:
-            self._ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+            self._connect(_ATTEMPTS)
         except (OSError, RuntimeError, ValueError) as error:
             raise WorkersError(
                 f"No Ray cluster answers at {self._address} ({str(error).partition(chr(10))[0]}).",
@@ -45,6 +46,17 @@ class RayExecutor:
             ) from error
         self.workers = max(1, self._processors())
         return self
+
+    def _connect(self, attempts: int) -> None:
+        try:
+            self._ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
+        except ConnectionAbortedError:
+            # "Starting Ray client server failed": the head forks a process for each client while its threads are within
+            # gRPC, of which one in ten did not live long enough to be one (Ray 2.60).
+            self._ray.shutdown()
+            if attempts == 1:
+                raise
+            self._connect(attempts - 1)
 
     def __exit__(self, *_: object) -> None:
         self._ray.shutdown()
