@@ -36,6 +36,28 @@ def test_parts_come_back_once_whatever_is_lost_and_errors_are_told(cluster: Clus
             list(executor.receipts(work.always_lost, [7], 1))
 
 
+def test_a_client_for_which_the_head_started_no_process_tries_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it happens there at times, by the error of the client's first message."""
+    from ray.util.client.worker import Worker
+
+    from toolkit.executors.ray import RayExecutor
+
+    usual, asked = Worker._server_init, []
+
+    def server_init(worker: Worker, *arguments: object) -> object:
+        asked.append(worker)
+        if len(asked) < 3:
+            raise ConnectionAbortedError("Initialization failure from server:")
+        return usual(worker, *arguments)
+
+    monkeypatch.setattr(Worker, "_server_init", server_init)
+    with RayExecutor(cluster.address) as executor:
+        assert list(executor.receipts(work.doubled, [21], 1)) == [42]
+    assert len(asked) == 3
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_rows_are_exact_or_as_before_whatever_is_killed_or_frozen(cluster: Cluster, two: Config, fault: str) -> None:
     """The last of them is the end of the cluster."""

@@ -52,7 +52,7 @@ class RayExecutor:
             self._ray.init(address=self._address, log_to_driver=False, logging_level="ERROR")
         except ConnectionAbortedError:
             # "Starting Ray client server failed": the head forks a process for each client while its threads are within
-            # gRPC, of which one in ten did not live long enough to be one (Ray 2.60).
+            # gRPC, and two of some thirty did not live long enough to be one (Ray 2.60).
             self._ray.shutdown()
             if attempts == 1:
                 raise
