@@ -15,10 +15,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from tests.engines.mariadb_tables import load, of_one_column, read, write
+from tests.engines.mariadb_tables import a_key, load, made, of_one_column, read, write
 from tests.operations import databases
 from tests.servers import mariadb as server
 from toolkit.config import Config, Database
+from toolkit.core.types import Kind, LogicalType
 from toolkit.engines import connect
 from toolkit.errors import RefusedRowError, ToolkitError, UnrepresentableValueError
 from toolkit.operations.diff.compare import diff
@@ -180,3 +181,22 @@ sa.Table(
     sa.Column("many", sa.Integer),
     sa.Column("single", sa.Text),
 )
+
+
+@pytest.mark.parametrize("by_keys", [False, True])
+def test_a_conversion_is_given_values_as_long_as_the_server_keeps_them(database: Database, by_keys: bool) -> None:
+    """Of one byte more than max_allowed_packet, a function of the server's makes NULL."""
+    columns = (a_key(), sa.Column("v", sa.Text), sa.Column("raw", sa.LargeBinary))
+    spec = made(database, "id INT PRIMARY KEY, v LONGTEXT, raw LONGBLOB", *columns)
+    [(most,)] = server.run(database.address, "SELECT @@max_allowed_packet")
+    filled = f"(1, REPEAT('x', {most}), NULL), (2, NULL, REPEAT('z', {most}))"
+    server.run(database.address, f"INSERT INTO t VALUES {filled}")
+    key, *others = spec.columns
+    stored = replace(spec, columns=(key, *(replace(each, type=LogicalType(Kind.STORED)) for each in others)))
+    keys = pa.table({"id": pa.array([1, 2], key.type.arrow)}) if by_keys else None
+    with connect(database) as connection:
+        found = [row for each in connection.repository(stored).read(keys=keys) for row in each.to_pylist()]
+    assert sorted(found, key=lambda row: row["id"]) == [
+        {"id": 1, "v": "t" + "x" * most, "raw": None},
+        {"id": 2, "v": None, "raw": "b" + "7A" * most},
+    ]

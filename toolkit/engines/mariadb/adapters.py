@@ -230,32 +230,42 @@ class Nested(_OwnForm):
 
 
 class Stored(MariaDBAdapter):
-    """Any value, by the server's text of it, and bytes as such: what a conversion is given."""
+    """Any value, by the server's text of it, and bytes as such: what a conversion is given.
+
+    Which of both it is, is said here: of what is longer than max_allowed_packet, a function of the server makes NULL.
+    """
 
     has_own_form = True
 
     def is_read(self, actual: ActualType) -> bool:
         return True
 
+    @property
+    def _added(self) -> str | None:
+        """What makes all digits be told of a number."""
+        return {"bit": "0", **dict.fromkeys(FLOATS, "0e0")}.get(self.actual.name)
+
     def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         cell = sa.type_coerce(source, sa.types.NullType())
-        if self.actual.name in BYTES | SHAPES:
-            return sa.func.concat("b", sa.func.hex(cell))
-        number: sa.ColumnElement[Any] = sa.literal_column({"bit": "0"}.get(self.actual.name, "0e0"))
-        is_number = self.actual.name in FLOATS | {"bit"}
-        return sa.func.concat("t", sa.cast(cell.op("+")(number) if is_number else cell, sa.CHAR))
+        if self.actual.name in BYTES | SHAPES | TEXTS:
+            return cell
+        number: sa.ColumnElement[Any] = sa.literal_column(self._added or "")
+        return sa.cast(cell.op("+")(number) if self._added else cell, sa.CHAR)
 
     def told(self, cell: str) -> str:
-        if self.actual.name in BYTES | SHAPES:
-            return f"CONCAT('b', HEX({cell}))"
-        number = {"bit": " + 0", **dict.fromkeys(FLOATS, " + 0e0")}.get(self.actual.name, "")
-        return f"CONCAT('t', CAST({cell}{number} AS CHAR))"
+        return f"({cell} + {self._added})" if self._added else cell
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        return fetched[0].cast(pa.string())
+        if self.actual.name in BYTES | SHAPES:
+            return self.decode(fetched[0].to_pylist())
+        return super().incoming(*fetched)
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
-        return pa.array(values, pa.string())
+        return pa.array([None if value is None else _marked(value) for value in values], pa.string())
+
+
+def _marked(value: str | bytes) -> str:
+    return f"b{value.hex().upper()}" if isinstance(value, bytes) else f"t{value}"
 
 
 ADAPTERS: dict[str, type[MariaDBAdapter]] = {
