@@ -255,6 +255,17 @@ def test_what_was_compared_stays_as_it_is_until_the_end_and_a_reader_sees_one_mo
         assert reader.repository(spec).digest() == before
 
 
+def test_writers_that_are_excluded_cannot_change_a_column_that_is_in_no_index(database: Database) -> None:
+    columns = (a_key(), sa.Column("v", sa.Text), sa.Column("w", sa.Integer))
+    spec = made(database, "id INT PRIMARY KEY, v TEXT, w INT, UNIQUE (w)", *columns)
+    write(database, spec, (1, "one", 1), (5, "five", 5))
+    with connect(database, write=True) as connection:
+        connection.exclude_writers([spec])
+        for change in ("UPDATE t SET v = 'two'", "INSERT INTO t VALUES (3, 'new', 3)", "DELETE FROM t"):
+            with pytest.raises(pymysql.err.OperationalError, match="Lock wait timeout"):
+                server.run(database.address, "SET innodb_lock_wait_timeout = 1", change)
+
+
 @pytest.mark.parametrize(
     ("definition", "as_bytes", "digits"),
     [

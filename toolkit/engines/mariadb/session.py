@@ -42,6 +42,9 @@ _SETTINGS: Mapping[str, str] = {
     # A source may let wait for its next rows.
     "net_read_timeout": "86400",
 }
+# Read a table row by row, not by one of its indexes. Of rows that this transaction has written that takes an eighth of
+# the time: only the row itself has the number of its transaction, which is looked up for each entry of an index.
+BY_ROWS = "USE INDEX ()"
 _MYSQL = "is not a MariaDB variant"
 
 
@@ -198,10 +201,13 @@ class MariaDBSession(DatabaseConnection):
                     self.run(f"SELECT 1 FROM {self.quoted(spec)} LIMIT 0")
 
     def exclude_writers(self, specs: Sequence[TableSpec]) -> None:
-        """Let nobody else write to these tables until the end: all of their rows are read, which locks them."""
+        """Let nobody else write to these tables until the end: all of their rows are read, which locks them.
+
+        The rows themselves: whoever changes a column that is in no index does not meet the locks on entries of one.
+        """
         with self.translated():
             for spec in specs:
-                self.run(f"SELECT count(*) FROM {self.quoted(spec)} LOCK IN SHARE MODE")
+                self.run(f"SELECT count(*) FROM {self.quoted(spec)} {BY_ROWS} LOCK IN SHARE MODE")
 
     def quoted(self, spec: TableSpec) -> str:
         """A table's name in a statement that is run as it is."""

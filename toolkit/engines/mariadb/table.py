@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from toolkit.core.batches import BATCH_ROWS, parts, sized
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.mariadb.keys import KeyedTable
+from toolkit.engines.mariadb.session import BY_ROWS
 from toolkit.engines.mariadb.told import batch_of
 from toolkit.engines.mariadb.types import TEXTS, actual_type
 from toolkit.engines.portable.codec import MISFITS
@@ -73,6 +74,9 @@ class MariaDBRepository(KeyedTable):
             for rows in parts(result, most, lambda row: int(row[-1]), self.batch_bytes):
                 *columns, _ = zip(*rows, strict=True)
                 yield columns
+
+    def _scanning(self, query: sa.Select[Any], table: sa.FromClause) -> sa.Select[Any]:
+        return query.with_hint(table, BY_ROWS)
 
     def _told_apart(self, cell: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """A text by its bytes: its collation may take different ones for one."""
