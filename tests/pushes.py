@@ -1,7 +1,8 @@
 """`python -m tests.pushes`: 20,000 files of one object store archived in another by workers of Dask's and of Ray's.
 
 A worker is killed on the way. The archive has to be whole, and its list of files that of a push without workers;
-anything else ends this command with an error.
+anything else ends this command with an error. The stores are directories, as a server on the same machine takes most of
+its time, or with `--swift` those of such a server.
 """
 
 from __future__ import annotations
@@ -33,20 +34,28 @@ _PATIENCE = 60
 
 
 @contextmanager
-def filled(folder: Path, kinds: Sequence[str], files: int) -> Iterator[Gallery]:
+def filled(folder: Path, kinds: Sequence[str], files: int, *, by_server: bool) -> Iterator[Gallery]:
     """Rows with files of about 100 bytes, and an archive for each kind of workers and for none."""
     (folder / "toolkit.toml").write_text('metadata = "toolkit.models.todo:metadata"\n')
     config = load_config(folder, {"TOOLKIT_SQLITE_URL": f"sqlite:///{folder}/one.sqlite3"})
-    with swift.running(folder / "swift") as server:
-        server.create_bucket(BUCKET)
-        names = ("attachments", "plain", *kinds)
-        stores = {each: Store(each, f"s3://{BUCKET}/{each}", folder, server.options) for each in names}
-        world = gallery(replace(config, stores=stores), "sqlite")
+    with stores(folder, ("attachments", "plain", *kinds), by_server=by_server) as made:
+        world = gallery(replace(config, stores=made), "sqlite")
         live = Backends(world.config).get("attachments")
         with ThreadPoolExecutor(_WRITERS) as pool:
             list(pool.map(lambda number: live.write(f"{number}", [b"content %d " % number * 7]), range(files)))
         world.photos({number: f"{number}" for number in range(files)})
         yield world
+
+
+@contextmanager
+def stores(folder: Path, names: Sequence[str], *, by_server: bool) -> Iterator[dict[str, Store]]:
+    """Stores of these names, for a block."""
+    if not by_server:
+        yield {each: Store(each, f"file://{folder}/stores/{each}", folder) for each in names}
+        return
+    with swift.running(folder / "swift") as server:
+        server.create_bucket(BUCKET)
+        yield {each: Store(each, f"s3://{BUCKET}/{each}", folder, server.options) for each in names}
 
 
 def pushed(world: Gallery, kind: str, folder: Path, files: int) -> str:
@@ -83,9 +92,13 @@ def main() -> None:
     """Run it, and tell."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--swift", action="store_true", help="stores of a server in place of directories")
     parser.add_argument("kinds", nargs="*", default=["dask", "ray"])
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, filled(Path(name), given.kinds, given.files) as world:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        filled(Path(name), given.kinds, given.files, by_server=given.swift) as world,
+    ):
         began = time.monotonic()
         push(world.config, world.database, store="plain")
         sys.stdout.write(f"no workers: {given.files:,} files in {time.monotonic() - began:.0f} s\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy.dialects import sqlite
 
+from toolkit.core.plain_documents import REFUSED, are_plain
 from toolkit.engines.sqlite.misfits import in_pieces, text_as_bytes
 from toolkit.engines.sqlite.undeclared import Documents
 
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
 _UNDECODED = msgspec.json.Decoder(list[msgspec.Raw])
-_BITS = 62
-_ESCAPE = b"\\u"
-# What PostgreSQL's jsonb refuses: U+0000, and halves of pairs that may stand alone. A colon that is written otherwise
-# would not be counted.
-_REFUSED = (b"\\u0000", b"\\ud", b"\\uD")
-_COLONS = (b"\\u003a", b"\\u003A")
 
 
 def documents(connection: SqliteSnapshot, table: str, column: str, *, tell_texts: bool = True) -> Documents:
@@ -33,27 +27,11 @@ def documents(connection: SqliteSnapshot, table: str, column: str, *, tell_texts
     """
     found = Documents.VALUES
     for rows in _fetched(connection, table, column, "typeof({c}) IN ('text', 'blob')"):
-        if not (_are_plain(rows) if tell_texts else _are_documents(rows)):
+        if not (are_plain(rows) if tell_texts else _are_documents(rows)):
             found = max(found, *map(_looked_at, rows))
         if found is Documents.NONE:
             break
     return found
-
-
-def _are_plain(rows: Sequence[bytes]) -> bool:
-    """Whether these are certainly documents, and no key is in one of them twice."""
-    # Between two of them a number that none can have foreseen: where all are, no row had two, or half of one.
-    between = secrets.randbits(_BITS)
-    joined = b"[" + (b",%d," % between).join(rows) + b"]"
-    if _ESCAPE in joined and any(each in joined for each in (*_COLONS, *_REFUSED)):
-        return False
-    try:
-        values: list[Any] = msgspec.json.decode(joined)
-    except (ValueError, RecursionError):
-        return False
-    if len(values) != 2 * len(rows) - 1 or values[1::2].count(between) != len(rows) - 1:
-        return False
-    return _has_all_keys(values[::2], joined.count(b":"))
 
 
 def _are_documents(rows: Sequence[bytes]) -> bool:
@@ -66,16 +44,8 @@ def _are_documents(rows: Sequence[bytes]) -> bool:
         return False
 
 
-def _has_all_keys(values: Sequence[Any], colons: int) -> bool:
-    """Whether no key was in an object twice: every key has a colon behind it, and no other is left out."""
-    # No object within another, no text with a colon: to encode them all again takes seven times as long.
-    if sum(len(each) for each in values if type(each) is dict) == colons:
-        return True
-    return msgspec.json.encode(values).count(b":") == colons
-
-
 def _looked_at(document: bytes) -> Documents:
-    is_refused = any(each in document for each in _REFUSED)
+    is_refused = any(each in document for each in REFUSED)
     twice: list[object] = []
 
     def pairs(read: list[tuple[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.inspection import MisfitCount
 from toolkit.core.sifted import Sifted
-from toolkit.core.streams import ended
+from toolkit.core.streams import read_ahead
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
 from toolkit.engines.database import Database
 from toolkit.engines.portable.lossy import require_exact
@@ -77,7 +77,7 @@ def _values(
     try:
         # Once through, as long as all can be read.
         require_exact(connection, [narrow])
-        with ended(batches := rows.read(BATCH_ROWS)):
+        with read_ahead(rows.read(BATCH_ROWS)) as batches:
             found = _counted(map(Sifted, batches), narrow, kept)
     except UnrepresentableValueError:
         found = _counted(rows.sifted(), narrow, kept)
