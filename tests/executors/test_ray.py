@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_a_client_for_which_the_head_started_no_process_tries_again(
 
     usual, asked = Worker._server_init, []
 
-    def server_init(worker: Worker, *arguments: object) -> object:
+    def server_init(worker: Worker, *arguments: Any) -> object:
         asked.append(worker)
         if len(asked) < 3:
             raise ConnectionAbortedError("Initialization failure from server:")
