@@ -20,6 +20,9 @@ from toolkit.engines.portable.lossy import ANY_VALUE
 
 # Rows that SQLAlchemy keeps at a time of what the server sends: they may be wide.
 _BUFFERED_ROWS = 32
+# Rows that are taken apart at a time. Where each value begins takes as much as the values: with 8,192 rows, a sync into
+# PostgreSQL peaks at 255 MB in place of 239, and takes a twentieth less of the processor.
+_READ_ROWS = 2_048
 
 
 class MariaDBRepository(KeyedTable):
@@ -47,7 +50,7 @@ class MariaDBRepository(KeyedTable):
         columns = self.spec.columns
         cells = ", ".join(self.connection.codec.adapter(each).told(self.quote(each.name)) for each in columns)
         query = f"SELECT {cells} FROM {self.source(self.name)} AS told"
-        most = self._fitting_rows(batch_rows)
+        most = min(_READ_ROWS, self._fitting_rows(batch_rows))
         with (
             self.connection.translated(),
             closing(self.connection.raw.packets(query, most, self.batch_bytes)) as told,
