@@ -34,4 +34,4 @@ def inspect_example() -> str:
             file.executescript(_APPLICATION)
         result = CliRunner().invoke(toolkit, COMMAND.split(), prog_name="toolkit", env={**os.environ})
     assert result.exit_code == 0, result.output
-    return f"```text\n$ toolkit {COMMAND}\n{result.output.rstrip()}\n```\n"
+    return f"```text\n$ toolkit {COMMAND}\n{result.stdout.rstrip()}\n```\n"
