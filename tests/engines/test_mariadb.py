@@ -20,6 +20,7 @@ from tests.engines.mariadb_tables import a_key, batch_of, load, made, of_one_col
 from tests.operations import databases
 from tests.servers import mariadb as server
 from toolkit.config import Config, Database
+from toolkit.core.tables import table_spec
 from toolkit.engines import connect
 from toolkit.engines.mariadb.catalogue import takes_bytes
 from toolkit.engines.mariadb.driver import Connection
@@ -253,6 +254,16 @@ def test_what_was_compared_stays_as_it_is_until_the_end_and_a_reader_sees_one_mo
             assert connection.repository(spec).digest() == before
         write(database, spec, (1, "two"))
         assert reader.repository(spec).digest() == before
+
+
+def test_parents_of_the_rows_of_a_view_are_looked_for(database: Database) -> None:
+    made_by = "CREATE TABLE p (id INT PRIMARY KEY)", "CREATE TABLE t (id INT PRIMARY KEY, p INT)"
+    server.run(database.address, *made_by, "INSERT INTO t VALUES (1, 7)", "CREATE VIEW v AS SELECT * FROM t")
+    metadata = sa.MetaData()
+    sa.Table("p", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    spec = table_spec(sa.Table("v", metadata, a_key(), sa.Column("p", sa.Integer, sa.ForeignKey("p.id"))))
+    with connect(database) as connection, pytest.raises(MissingParentError, match="id=1"):
+        connection.repository(spec).require_parents(*spec.foreign_keys)
 
 
 def test_writers_that_are_excluded_cannot_change_a_column_that_is_in_no_index(database: Database) -> None:

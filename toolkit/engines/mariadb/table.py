@@ -79,7 +79,8 @@ class MariaDBRepository(KeyedTable):
                 yield columns
 
     def _scanning(self, query: sa.Select[Any], table: sa.FromClause) -> sa.Select[Any]:
-        return query.with_hint(table, BY_ROWS)
+        # A view, which may be read, knows no indexes.
+        return query.with_hint(table, BY_ROWS) if self.connection.write else query
 
     def _told_apart(self, cell: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """A text by its bytes: its collation may take different ones for one."""
