@@ -79,6 +79,17 @@ def _without_care(url: str) -> None:
         for name in ("fsync", "full_page_writes"):
             connection.execute(f"ALTER SYSTEM SET {name} = off".encode())
         connection.execute("SELECT pg_reload_conf()")
+    _make_copies_cheap(url.replace("/postgres?", "/template1?"))
+
+
+def _make_copies_cheap(template: str) -> None:
+    """Let a new database take 25 in place of 36 ms of the server: a quarter of its files say where room is in others.
+
+    What each first session puts together about the catalogue is in a file that is copied, too, once there is one.
+    """
+    for statement in ("VACUUM FULL", "SELECT 1"):
+        with psycopg.connect(template, autocommit=True) as connection:
+            connection.execute(statement.encode())
 
 
 class Databases:

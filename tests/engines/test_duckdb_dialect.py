@@ -18,9 +18,11 @@ from alembic.operations import Operations
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session
 
+from toolkit.config import Database
 from toolkit.engines.duckdb.alembic import DuckDBImpl
 
 EAST = timezone(timedelta(hours=5, minutes=30))
+AGENT = "SELECT current_setting('custom_user_agent')"
 HOSTILE = "we\"ird :t% 'é"
 
 EVERYTHING: dict[str, tuple[Any, Any]] = {
@@ -434,3 +436,29 @@ def test_every_keyword_may_name_a_table_and_a_column(engine: sa.Engine) -> None:
             table.update().where(*(column == "x" for column in table.c)).values(dict.fromkeys(words, "y"))
         )
         assert [*map(tuple, connection.execute(sa.select(table)))] == [("y",) * len(words)]
+
+
+def _refuse() -> None:
+    raise AssertionError("a DuckDB was opened to ask which settings there are")
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_no_other_duckdb_is_opened_to_open_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: bool
+) -> None:
+    file = Database("one", "duckdb:///one.duckdb", tmp_path)
+    with file.unpooled_engine().begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t AS SELECT 7 AS a")
+        agent = connection.exec_driver_sql(AGENT).scalar()
+    # As by duckdb-engine itself: a file is opened twice in a process with the same settings only.
+    other = Database("other", "duckdb:///two.duckdb?threads=1", tmp_path)
+    with other.unpooled_engine().connect() as connection:
+        assert connection.exec_driver_sql(AGENT).scalar() == agent
+        assert connection.exec_driver_sql("SELECT current_setting('threads')").scalar() == 1
+    monkeypatch.setattr("duckdb_engine.get_core_config", _refuse)
+    with file.unpooled_engine(read_only).connect() as connection:
+        assert connection.exec_driver_sql("SELECT a FROM t").scalar() == 7
+        assert connection.exec_driver_sql("SELECT current_setting('enable_external_access')").scalar() is False
+        assert connection.exec_driver_sql("SELECT current_setting('TimeZone')").scalar() == "UTC"
+    with pytest.raises(AssertionError, match="which settings"):
+        Database("third", "duckdb:///three.duckdb?threads=1", tmp_path).unpooled_engine().connect()
