@@ -36,6 +36,10 @@ _SETTINGS: Mapping[str, str] = {
     "idle_transaction_timeout": "0",
     "unique_checks": "1",
     "check_constraint_checks": "1",
+    # Foreign keys are found by the quotes of their names.
+    "sql_quote_show_create": "1",
+    # Tables that keep their past are read as they are.
+    "system_versioning_asof": "DEFAULT",
     # Nothing that is done to a value goes unsaid.
     "sql_notes": "1",
     "max_error_count": "64",
