@@ -245,6 +245,7 @@ def schema_upgrades():
         ("VARCHAR(20)", "' 7'", "sa.Integer()"),
         ("VARCHAR(20)", "'long text'", "sa.String(4)"),
         ("VARCHAR(20)", "'C'", "sa.Enum('A', 'B', name='kind')"),
+        ("ENUM('a', 'B')", "'a'", "sa.Enum('A', 'B', name='kind')"),
         ("VARCHAR(20)", "'a '", "sa.CHAR(20)"),
     ],
 )

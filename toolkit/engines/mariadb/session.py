@@ -16,7 +16,7 @@ from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import TableSpec
 from toolkit.engines.contract import Capabilities
 from toolkit.engines.mariadb.adapters import CODEC
-from toolkit.engines.mariadb.catalogue import MOVED, rows
+from toolkit.engines.mariadb.catalogue import MOVED, doubtful_texts, rows
 from toolkit.engines.mariadb.dialect import CHARSET, COLLATION
 from toolkit.engines.mariadb.driver import Connection as Driver
 from toolkit.engines.mariadb.duplicates import on_duplicate
@@ -74,6 +74,10 @@ class MariaDBSession(DatabaseConnection):
     _has_begun = False
     _made: frozenset[str] = frozenset()
 
+    @cached_property
+    def _doubtful(self) -> dict[str | None, Mapping[tuple[str, str], str]]:
+        return {}
+
     @property
     def raw(self) -> Driver:
         """PyMySQL's connection underneath SQLAlchemy's; both share the transaction."""
@@ -98,6 +102,13 @@ class MariaDBSession(DatabaseConnection):
         """Whether the server lets its clients send it the rows of a LOAD DATA."""
         [(found,)] = self.run("SELECT @@local_infile")
         return bool(found)
+
+    def doubtful_texts(self, schema: str | None) -> Mapping[tuple[str, str], str]:
+        """By table and column of a schema, the character sets that have no character for some bytes."""
+        if schema not in self._doubtful:
+            with self.translated():
+                self._doubtful[schema] = doubtful_texts(self.sqlalchemy, schema)
+        return self._doubtful[schema]
 
     def moved_columns(self, spec: TableSpec) -> Sequence[str]:
         """The columns of a table that an update gives the present moment (ON UPDATE)."""

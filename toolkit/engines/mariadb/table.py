@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from toolkit.core.batches import BATCH_ROWS, parts, sized
 from toolkit.engines.contract import LossyCast
+from toolkit.engines.mariadb.charsets import untold
 from toolkit.engines.mariadb.keys import KeyedTable
 from toolkit.engines.mariadb.session import BY_ROWS
 from toolkit.engines.mariadb.told import batch_of
@@ -56,10 +57,10 @@ class MariaDBRepository(KeyedTable):
                 yield batch_of(columns, packets, self.spec.schema)
 
     def lossy_casts(self) -> dict[str, LossyCast]:
-        """Columns of types that nothing of the model's is read from: all of their values are refused."""
+        """Columns of types that nothing of the model's is read from, and texts that the server does not tell whole."""
         facts = self.connection.facts(self.spec)
         adapter = self.connection.codec.adapter
-        return {
+        return untold(self.connection, self.spec) | {
             column.name: LossyCast(facts.columns[column.name].type, ANY_VALUE)
             for column in self.spec.columns
             if facts is not None
