@@ -30,7 +30,8 @@ _SETTINGS: Mapping[str, str] = {
     "sql_mode": f"'{','.join(MODES)}'",
     "time_zone": "'+00:00'",
     "sql_safe_updates": "0",
-    "sql_select_limit": "DEFAULT",
+    # All rows: its DEFAULT is what the server has set.
+    "sql_select_limit": "18446744073709551615",
     "sql_auto_is_null": "0",
     "max_statement_time": "0",
     "idle_transaction_timeout": "0",
