@@ -266,6 +266,14 @@ def test_parents_of_the_rows_of_a_view_are_looked_for(database: Database) -> Non
         connection.repository(spec).require_parents(*spec.foreign_keys)
 
 
+def test_a_table_that_is_about_to_be_read_is_not_altered(database: Database) -> None:
+    spec = of_one_column(database, "TEXT", sa.Text)
+    with connect(database) as reader:
+        reader.lock_tables([spec])
+        with pytest.raises(pymysql.err.OperationalError, match="Lock wait timeout"):
+            server.run(database.address, "SET lock_wait_timeout = 1", "ALTER TABLE t ADD w INT")
+
+
 def test_writers_that_are_excluded_cannot_change_a_column_that_is_in_no_index(database: Database) -> None:
     columns = (a_key(), sa.Column("v", sa.Text), sa.Column("w", sa.Integer))
     spec = made(database, "id INT PRIMARY KEY, v TEXT, w INT, UNIQUE (w)", *columns)

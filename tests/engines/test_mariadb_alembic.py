@@ -16,6 +16,7 @@ from tests.operations.test_migrate import write_revision
 from tests.servers import mariadb as server
 from toolkit.cli import run
 from toolkit.config import Config, Database
+from toolkit.engines.mariadb import alembic_session
 from toolkit.errors import (
     EXIT_INTERRUPTED,
     MigrationError,
@@ -245,6 +246,7 @@ def schema_upgrades():
         ("VARCHAR(20)", "' 7'", "sa.Integer()"),
         ("VARCHAR(20)", "'long text'", "sa.String(4)"),
         ("VARCHAR(20)", "'C'", "sa.Enum('A', 'B', name='kind')"),
+        ("ENUM('a', 'B')", "'a'", "sa.Enum('A', 'B', name='kind')"),
         ("VARCHAR(20)", "'a '", "sa.CHAR(20)"),
     ],
 )
@@ -390,6 +392,32 @@ def test_a_connection_is_given_back_as_it_was(database: Database) -> None:
         assert connection.exec_driver_sql(asked).all() == before
         text = sa.literal("\\").compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
         assert str(text) == r"'\\'"
+
+
+def test_migrations_rest_on_nothing_that_a_session_has_set(database: Database) -> None:
+    """Times in another zone, keys and checks that are not looked at, and a SELECT that gives one row."""
+    asked = (
+        "SELECT @@time_zone, @@foreign_key_checks, @@unique_checks, @@check_constraint_checks, @@sql_select_limit > 1"
+    )
+    with database.unpooled_engine().connect() as connection:
+        connection.exec_driver_sql("SET SESSION time_zone = '+05:00', foreign_key_checks = 0, unique_checks = 0")
+        connection.exec_driver_sql("SET SESSION check_constraint_checks = 0, sql_select_limit = 1")
+        connection.rollback()
+        undo = database.kind.begin_migrations(connection, only_reads=False)
+        assert tuple(connection.exec_driver_sql(asked).one()) == ("+00:00", 1, 1, 1, 1)
+        undo()
+        assert tuple(connection.exec_driver_sql(asked).one()) == ("+05:00", 0, 0, 0, 0)
+
+
+def test_an_upgrade_that_has_waited_too_long_for_another_is_not_run(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alembic_session, "_LONG", 1)
+    engine = database.unpooled_engine()
+    with engine.connect() as first, engine.connect() as second:
+        alembic_session.lock(first)
+        with pytest.raises(MigrationError, match="Another upgrade"):
+            alembic_session.lock(second)
 
 
 def test_what_may_have_been_done_when_the_connection_was_lost_is_told_as_that(

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
+import pymysql
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
@@ -17,6 +18,7 @@ from toolkit.config import Database
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.engines.mariadb import packets
+from toolkit.engines.mariadb.driver import Connection
 from toolkit.engines.mariadb.packets import Incoming
 from toolkit.engines.mariadb.told import batch_of
 
@@ -43,7 +45,9 @@ def value(content: bytes | None) -> bytes:
         return bytes([len(content)]) + content
     if len(content) < 1 << 16:
         return b"\xfc" + len(content).to_bytes(2, "little") + content
-    return b"\xfd" + len(content).to_bytes(3, "little") + content
+    if len(content) < 1 << 24:
+        return b"\xfd" + len(content).to_bytes(3, "little") + content
+    return b"\xfe" + len(content).to_bytes(8, "little") + content
 
 
 def stream(given_rows: list[Row], whole: int) -> bytes:
@@ -77,6 +81,17 @@ def test_values_of_any_length_come_whole_however_their_bytes_arrive(
 def test_a_value_of_sixty_five_thousand_bytes_and_more_has_its_length_in_three() -> None:
     given_rows: list[Row] = [[b"a" * 65_535, b"b" * 65_536], [b"c" * 70_000, None]]
     assert read(stream(given_rows, 1 << 20), 2, 10, 1 << 20) == given_rows
+
+
+def test_a_value_of_sixteen_megabytes_has_its_length_in_eight() -> None:
+    given_rows: list[Row] = [[b"a" * (1 << 24), b"b"], [b"c", None]]
+    assert read(stream(given_rows, packets._WHOLE), 2, 10, 1 << 26) == given_rows
+
+
+def test_rows_of_other_columns_than_were_asked_for_are_none() -> None:
+    for columns_ in (1, 3):
+        with pytest.raises((ValueError, IndexError)):
+            read(stream([[b"one", b"two"]], 1 << 20), columns_, 10, 1 << 20)
 
 
 @pytest.mark.parametrize("lost", [1, 5, 9, 12])
@@ -117,3 +132,26 @@ def test_a_row_of_more_than_one_packet_comes_whole_and_a_reader_that_stops_leave
         next(stopped)
         stopped.close()  # type: ignore[attr-defined]
         assert own.count() == 2
+
+
+def test_an_error_behind_rows_is_no_end_of_them(database: Database) -> None:
+    """The server has sent rows when it comes to one that it has an error for, or is told to stop."""
+    query = "SELECT IF(seq = 5, (SELECT 1 UNION SELECT 2), seq) FROM seq_1_to_10"
+    with connect(database) as connection:
+        raw = connection.sqlalchemy.connection.driver_connection
+        assert isinstance(raw, Connection)
+        for most in (1, 4, 100):
+            with pytest.raises(pymysql.err.OperationalError, match="more than 1 row"):
+                list(raw.packets(query, most, 1 << 20))
+
+
+def test_a_connection_that_is_cut_behind_rows_is_no_end_of_them(database: Database) -> None:
+    query = "SELECT REPEAT('x', 1000) FROM seq_1_to_100000"
+    with connect(database) as connection:
+        raw = connection.sqlalchemy.connection.driver_connection
+        assert isinstance(raw, Connection)
+        told = raw.packets(query, 10, 1 << 20)
+        next(told)
+        server.run(database.address, f"KILL HARD {raw.thread_id()}")  # type: ignore[no-untyped-call]
+        with pytest.raises(pymysql.err.OperationalError, match="Lost connection"):
+            list(told)

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.operations.databases import execute
 from tests.servers import mariadb as server
 from toolkit.config import Config, load_config
 from toolkit.core.plan import NOT_CARRIED
+from toolkit.core.tables import select_tables
+from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError
 from toolkit.operations.sync import sync
 
@@ -96,6 +99,27 @@ def test_tables_with_history_go_again_with_a_sync_that_fails_and_numbers_of_a_se
     assert server.run(back, "SHOW TABLES") == []
     found = sync(config, "one", "back", exclude=("without",))
     assert ("versioned", "id") in {(each.table, each.column) for each in found.warnings if "nextval" in each.reason}
+
+
+def test_what_keeps_periods_apart_is_told_and_a_key_does_not_end_with_when_a_row_did(config: Config) -> None:
+    server.run(
+        config.database("one").address,
+        "CREATE TABLE stay (room int, begins date, ends date, PERIOD FOR taken (begins, ends), "
+        "UNIQUE KEY apart (room, taken WITHOUT OVERLAPS), PRIMARY KEY (room, begins, ends))",
+        "CREATE TABLE kept (id int PRIMARY KEY, v int, since timestamp(6) GENERATED ALWAYS AS ROW START, "
+        "until timestamp(6) GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (since, until)) WITH SYSTEM VERSIONING",
+        "INSERT INTO kept (id, v) VALUES (1, 1)",
+        "UPDATE kept SET v = 2",
+    )
+    told = {(each.table, each.reason) for each in sync(config, "one", "sqlite").warnings}
+    assert ("stay", "index apart: It is WITHOUT OVERLAPS: periods of one key may overlap there.") in told
+    with connect(config.database("sqlite")) as connection:
+        assert connection.schema().metadata.tables["kept"].primary_key.columns.keys() == ["id"]
+    table = sa.Table("kept", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Integer))
+    (spec,) = select_tables(table.metadata)
+    with connect(config.database("one"), write=True) as connection:
+        assert connection.repository(spec).has_key()
+        assert [batch.to_pylist() for batch in connection.repository(spec).read()] == [[{"id": 1, "v": 2}]]
 
 
 def test_times_with_a_zone_are_told_to_be_without_one_there(config: Config) -> None:

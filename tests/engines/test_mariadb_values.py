@@ -48,6 +48,7 @@ LONG = "9" * 35 + "." + "1" * 30
         ("DECIMAL(65,30)", sa.Numeric, f"'{LONG}'", LONG),
         ("DECIMAL(20,0)", sa.BigInteger, "12345678901234567", 12345678901234567),
         ("YEAR", sa.SmallInteger, "2155", 2155),
+        ("YEAR", sa.SmallInteger, "0", 0),
         ("FLOAT", sa.REAL, "0.1e0", 0.10000000149011612),
         ("DATETIME", sa.DateTime, "'2024-02-29 12:00:00'", dt.datetime(2024, 2, 29, 12)),
         ("TIMESTAMP(6)", sa.DateTime(timezone=True), "'2024-02-29 12:00:00.000001'", None),
@@ -129,6 +130,7 @@ def test_a_stored_value_that_the_model_has_no_place_for_is_refused_by_its_row(
         ("ENUM('a')", sa.Text, "A"),
         ("JSON", sa.Text, "no document"),
         ("DATE", sa.DateTime, dt.datetime(2024, 1, 1, 1)),
+        ("YEAR", sa.SmallInteger, 5),
     ],
 )
 def test_a_value_that_its_column_would_change_is_refused_by_its_row(
@@ -200,3 +202,24 @@ def test_a_conversion_is_given_values_as_long_as_the_server_keeps_them(database:
         {"id": 1, "v": "t" + "x" * most, "raw": None},
         {"id": 2, "v": None, "raw": "b" + "7A" * most},
     ]
+
+
+@pytest.mark.parametrize(("charset", "lost", "whole"), [("cp1251", "98", "3FC0"), ("gbk", "A140", "3FB0A1")])
+def test_bytes_of_which_the_server_tells_question_marks_are_refused_by_their_row(
+    config: Config, database: Database, charset: str, lost: str, whole: str
+) -> None:
+    """Bytes that a character set has no character for are told as if somebody had written a question mark."""
+    config = replace(config, metadata="", migrations=Path("none"))
+    config = replace(config, databases={**config.databases, "mariadb": database})
+    server.run(
+        database.address,
+        f"CREATE TABLE t (id INT PRIMARY KEY, `a%` INT, `v%` LONGTEXT CHARACTER SET {charset}) CHARSET=utf8mb4",
+        f"INSERT INTO t VALUES (1, NULL, x'{whole}'), (7, NULL, x'{lost}'), (8, NULL, NULL)",
+    )
+    with pytest.raises(UnrepresentableValueError, match=rf"t id=7: column 'v%' holds .* no character of {charset}"):
+        sync(config, "mariadb", "sqlite")
+    server.run(database.address, "DELETE FROM t WHERE id = 7")
+    assert sync(config, "mariadb", "sqlite").verified
+    server.run(database.address, f"UPDATE t SET `v%` = x'{lost}' WHERE id = 8")
+    databases.execute(config.database("sqlite"), """UPDATE t SET "v%" = '?' WHERE id = 8""")
+    assert not diff(config, "sqlite", "mariadb").equal

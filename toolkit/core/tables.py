@@ -339,18 +339,19 @@ def children_of(spec: TableSpec) -> tuple[TableSpec, ...]:
     Those whose rows cannot be told apart have a key of no columns.
     """
     return tuple(
-        _child(table)
+        child_by(table)
         for table in spec.table.metadata.tables.values()
         if any(c.referred_table is spec.table for c in table.foreign_key_constraints)
     )
 
 
-def _child(table: Table) -> TableSpec:
+def child_by(table: Table, columns: Iterable[str] = ()) -> TableSpec:
+    """A table by no more than its key, the columns that point at others, and these."""
     key = _key(table, _unique_keys(table))
     foreign_keys = tuple(_foreign_key(c) for c in _constraints(table))
-    names = {*key, *(name for foreign_key in foreign_keys for name in foreign_key.columns)}
-    columns = tuple(_column(c) for c in table.columns if c.name in names)
-    return TableSpec(table.fullname, columns, key, (), foreign_keys, table)
+    names = {*key, *columns, *(name for foreign_key in foreign_keys for name in foreign_key.columns)}
+    found = tuple(_column(c) for c in table.columns if c.name in names)
+    return TableSpec(table.fullname, found, key, (), foreign_keys, table)
 
 
 _sorted: Callable[[Iterable[Table]], list[tuple[Table | None, object]]] = sort_tables_and_constraints

@@ -30,6 +30,7 @@ from toolkit.engines.mariadb.types import ADDRESSES, BYTES, FLOATS, INTEGERS, SH
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.decorated import Decorated
 
+_YEARS = range(1901, 2156)
 # Arrow takes 36 µs to make one of these of a Python value.
 _ZERO, _ONE = pa.scalar(0, pa.int64()), pa.scalar(1, pa.int64())
 
@@ -64,6 +65,9 @@ class Integer(MariaDBAdapter):
         return pa.array([_whole(value) for value in values], self.type.arrow)
 
     def sent(self, values: pa.Array) -> pa.Array:
+        if self.actual.name == "year":
+            # The text 0 would be the year 2000.
+            return pa.array([None if year is None else f"{year:04d}" for year in self.bound(values)], pa.string())
         return values.cast(pa.int64()).cast(pa.string())
 
     def received(self, variable: str) -> str | None:
@@ -71,7 +75,14 @@ class Integer(MariaDBAdapter):
 
     def bound(self, values: pa.Array) -> list[Any]:
         listed: list[Any] = values.to_pylist()
+        if self.actual.name == "year":
+            require(listed, _is_year, "is no year that its column keeps")
         return listed
+
+
+def _is_year(number: int) -> bool:
+    """Of any other number, the server makes a year of a century, or an error."""
+    return number == 0 or number in _YEARS
 
 
 def _numbers(fetched: pa.Array, type_: pa.DataType) -> pa.Array:

@@ -26,6 +26,8 @@ _SETTINGS = {
     "check_constraint_checks": "1",
     "max_statement_time": "0",
     "sql_safe_updates": "0",
+    "sql_select_limit": "18446744073709551615",
+    "sql_quote_show_create": "1",
 }
 _GIVEN_BACK = ("sql_mode", *_SETTINGS)
 _LONG = 3600

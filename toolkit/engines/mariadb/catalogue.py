@@ -16,9 +16,11 @@ from toolkit.engines.mariadb.types import BYTES, FLOATS, INTEGERS, LABELS, MOMEN
 # Of the types without characters, those to which bytes and their character set say the same.
 _OF_BYTES = frozenset({*BYTES, *INTEGERS, *FLOATS, *MOMENTS, "decimal", "date", "time"})
 
+ROW_END = "ROW END"
+"""How the column is generated that says when a row of a table with history ended."""
 _COLUMNS = """
 SELECT c.table_name AS place, c.column_name AS name, c.column_type AS type, c.is_nullable AS nullable,
-       c.column_default AS standard, c.extra AS extra, c.is_generated AS computed
+       c.column_default AS standard, c.extra AS extra, c.is_generated AS computed, c.generation_expression AS expression
 FROM information_schema.columns AS c
 WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name IN :tables
 ORDER BY c.table_name, c.ordinal_position
@@ -51,6 +53,18 @@ FROM information_schema.tables AS t
 WHERE t.table_schema = coalesce(:schema, database()) AND t.table_name IN :tables
 """
 
+# Those of Unicode, and those in which each byte is a character: tried, byte by byte, with MariaDB 10.11.
+_WHOLE = (
+    *("utf8mb4", "utf8mb3", "utf8", "ucs2", "utf16", "utf16le", "utf32"),
+    *("latin1", "latin2", "latin5", "latin7", "koi8r", "koi8u", "cp850", "cp852", "cp866", "keybcs2", "macroman"),
+    "macce",
+)
+_DOUBTFUL = """
+SELECT c.table_name AS place, c.column_name AS name, c.character_set_name AS charset
+FROM information_schema.columns AS c
+WHERE c.table_schema = coalesce(:schema, database()) AND c.character_set_name NOT IN :tables
+"""
+
 
 def rows(connection: sa.Connection, query: str, **values: Any) -> Sequence[Any]:
     """The rows of a question to the catalogue."""
@@ -71,6 +85,12 @@ def takes_bytes(connection: sa.Connection, spec: TableSpec) -> bool:
     )
 
 
+def doubtful_texts(connection: sa.Connection, schema: str | None) -> dict[tuple[str, str], str]:
+    """By table and column, the character sets that have no character for some bytes."""
+    found = rows(connection, _DOUBTFUL, schema=schema, tables=list(_WHOLE))
+    return {(row.place, row.name): row.charset for row in found}
+
+
 def table_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
     """What there is of these tables, by name; without those that are not there."""
     found: dict[str, TableFacts] = {}
@@ -78,9 +98,12 @@ def table_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[s
         names = {spec.table.name: spec.name for spec in specs if spec.table.schema == schema}
         asked = {"schema": schema, "tables": list(names)}
         columns: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)
+        ends: set[tuple[str, str]] = set()
         for row in rows(connection, _COLUMNS, **asked):
             columns[row.place][row.name] = _column(row)
-        keys = _keys(rows(connection, _KEYS, **asked))
+            ends |= {(row.place, row.name)} if (row.expression or "").upper() == ROW_END else set()
+        # When a row ended is the same of all that are: it tells none apart.
+        keys = _keys([row for row in rows(connection, _KEYS, **asked) if (row.place, row.part) not in ends])
         found |= {names[place]: TableFacts(each, keys.get(place, frozenset())) for place, each in columns.items()}
     return found
 

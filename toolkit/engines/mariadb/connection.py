@@ -5,31 +5,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.schema import Schema, TypesBy
-from toolkit.core.tables import TableSpec
+from toolkit.core.tables import ForeignKeySpec, TableSpec, child_by
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.contract import Script
 from toolkit.engines.mariadb import catalogue
 from toolkit.engines.mariadb.dialect import is_enforced
 from toolkit.engines.mariadb.modes import MODES, set_mode
-from toolkit.engines.mariadb.session import MariaDBSession
+from toolkit.engines.mariadb.session import BY_ROWS, MariaDBSession
+from toolkit.engines.mariadb.stored_keys import Place, StoredKey, keys_of, require_parents, unmodelled
 from toolkit.engines.mariadb.table import MariaDBRepository
 from toolkit.engines.portable.connection import unmapped_child
 from toolkit.errors import SchemaMismatchError
 
 _TRANSACTIONAL = "InnoDB"
-_CHILDREN = """
-SELECT k.table_schema = database() AS is_here, k.table_schema AS place, k.table_name AS name, k.constraint_name AS own,
-       k.column_name AS part, k.referenced_column_name AS parent_part
-FROM information_schema.key_column_usage AS k
-WHERE k.referenced_table_schema = coalesce(:schema, database()) AND k.referenced_table_name = :table
-ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position
-"""
 _TRIGGERS = """
 SELECT t.event_object_table AS place, t.trigger_name AS name, t.action_timing AS moment, t.event_manipulation AS event
 FROM information_schema.triggers AS t
@@ -101,15 +96,43 @@ class MariaDBConnection(MariaDBSession):
         return is_enforced(index)
 
     def unmapped_children(self, spec: TableSpec) -> tuple[TableSpec, ...]:
-        """Tables unknown to the model that the database lets point at this one, by the columns that point."""
+        """What the database lets point at this table though the model does not: tables, by the columns that point."""
         with self.translated():
-            rows = catalogue.rows(self.sqlalchemy, _CHILDREN, schema=spec.table.schema, table=spec.table.name)
-        pairs: dict[tuple[str | None, str, str], list[tuple[str, str]]] = defaultdict(list)
-        known = spec.table.metadata.tables
-        for row in rows:
-            if not {row.name, f"{row.place}.{row.name}"} & known.keys():
-                pairs[None if row.is_here else row.place, row.name, row.own].append((row.part, row.parent_part))
-        return tuple(unmapped_child(spec, name, found, place) for (place, name, _), found in pairs.items())
+            keys = keys_of(self, spec)
+        return tuple(
+            child
+            for key in keys
+            if key.parent == Place(spec.table.schema, spec.table.name)
+            and (child := self._unmapped_child(spec, key)) is not None
+        )
+
+    def _unmapped_child(self, spec: TableSpec, key: StoredKey) -> TableSpec | None:
+        known = spec.table.metadata.tables.get(key.child.full_name)
+        if known is None:
+            return unmapped_child(spec, key.child.name, key.pairs, key.child.schema)
+        pairs = {*key.pairs}
+        if any(
+            each.referred_table is spec.table and {(e.parent.name, e.column.name) for e in each.elements} == pairs
+            for each in known.foreign_key_constraints
+        ):
+            return None
+        child = child_by(known, key.columns)
+        foreign_key = ForeignKeySpec(key.columns, spec.name, tuple(theirs for _, theirs in key.pairs))
+        return replace(child, foreign_keys=(foreign_key,))
+
+    def check_parents(self, specs: Sequence[TableSpec]) -> None:
+        """Check the foreign keys of these tables, also those that the database has and the models have not.
+
+        Raises:
+            MissingParentError: with the number of rows and the first key.
+        """
+        super().check_parents(specs)
+        own = {Place(spec.table.schema, spec.table.name): spec for spec in specs}
+        with self.translated():
+            keys = unmodelled(self, specs)
+        for key in keys:
+            shown_key = own[key.child].shown_key if key.child in own else key.columns
+            require_parents(self, key, shown_key, BY_ROWS)
 
     def triggers(self, specs: Sequence[TableSpec]) -> Sequence[TableTriggers]:
         """The application's triggers that fire when rows of these tables are written; none can be held."""

@@ -259,7 +259,7 @@ def show_create_table(
     name = full_name or dialect.identifier_preparer.format_table(table)
     try:
         found = connection.exec_driver_sql(
-            f"SET STATEMENT sql_mode = '' FOR SHOW CREATE TABLE {name}",
+            f"SET STATEMENT sql_mode = '', sql_quote_show_create = 1 FOR SHOW CREATE TABLE {name}",
             execution_options={"skip_user_error_events": True},
         )
     except DBAPIError as error:
@@ -276,6 +276,9 @@ class Dialect(MySQLDialect_pymysql):
     is_mariadb = True
     ddl_compiler = DDLCompiler
     type_compiler_cls = TypeCompiler
+
+    def _detect_ansiquotes(self, _: Any) -> None:
+        """Whatever the server's mode is: each session has one of the toolkit's, and backticks are names in all."""
 
     def has_type(self, *_: Any, **__: Any) -> bool:
         """Nothing makes a type of PostgreSQL's, though this has enums, too: each column's is its own."""

@@ -15,6 +15,7 @@ _LINE = re.compile(
     rf"{_NAMES}(?: MATCH \w+)?(?: ON DELETE (?P<deleted>{_ACTION}))?(?: ON UPDATE (?P<updated>{_ACTION}))?,?$",
     re.MULTILINE,
 )
+_PERIODS = re.compile(rf"^  (?:UNIQUE KEY ({_NAME})|PRIMARY KEY) \(.*{_NAME} WITHOUT OVERLAPS\)", re.MULTILINE)
 _USUAL = ("RESTRICT", "NO ACTION", None)
 
 
@@ -44,6 +45,12 @@ def foreign_keys(definition: str) -> Iterator[StoredForeignKey]:
             deleted,
             updated,
         )
+
+
+def without_overlaps(definition: str) -> Iterator[str]:
+    """The keys of the table that a statement makes that keep periods apart; the catalogue says nothing of it."""
+    for found in _PERIODS.finditer(definition):
+        yield _plain(found[1]) if found[1] else "PRIMARY"
 
 
 def _names(listed: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.mariadb.column_definition import ColumnDefinition, keyed
+from toolkit.engines.mariadb.dialect import CHARSET, COLLATION
 from toolkit.engines.mariadb.types import BYTES, TEXTS, actual_type
 from toolkit.engines.portable.changed_types import lost_as, require_none
 
@@ -68,10 +69,14 @@ def locked(connection: Connection, table: Table) -> Iterator[None]:
 
 def _require_same(connection: Connection, column: ColumnDefinition, new: str) -> None:
     stage: Any = keyed(_STAGE, [key.name for key in column.table.primary_key])
-    is_bytewise = actual_type(column.type).name in TEXTS | BYTES
-    old, back = (f"BINARY {each}" if is_bytewise else each for each in (_OLD, _BACK))
+    actual = actual_type(column.type).name
+    # By their digests: of values longer than max_allowed_packet, BINARY would make NULL.
+    old, back = (f"sha2({each}, 256)" if actual in TEXTS | BYTES else each for each in (_OLD, _BACK))
+    changed = f"NOT ({old} <=> {back})"
+    if actual == "enum" and actual_type(new).name in TEXTS | {"enum"}:
+        # A label is taken for one of another case, and comes back.
+        told_old, told_new = (f"CONVERT({each} USING {CHARSET}) COLLATE {COLLATION}" for each in (_OLD, _NEW))
+        changed += f" OR NOT ({told_old} <=> {told_new})"
     # As what the user knows it by.
     stage.fullname = column.table.fullname
-    require_none(
-        connection, stage, _OLD, f"NOT ({old} <=> {back})", lost_as(new.partition(" COLLATE")[0]), told=column.name
-    )
+    require_none(connection, stage, _OLD, changed, lost_as(new.partition(" COLLATE")[0]), told=column.name)

@@ -14,8 +14,9 @@ from toolkit.core.schema import Note, Schema
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.catalogue import StoredTable
 from toolkit.engines.mariadb import rights
+from toolkit.engines.mariadb.catalogue import ROW_END
 from toolkit.engines.mariadb.column_types import questions, type_of
-from toolkit.engines.mariadb.foreign_keys import foreign_keys
+from toolkit.engines.mariadb.foreign_keys import foreign_keys, without_overlaps
 from toolkit.engines.mariadb.rights import quoted
 from toolkit.engines.mariadb.session import MariaDBSession
 from toolkit.engines.mariadb.types import LABELS, actual_type
@@ -23,6 +24,7 @@ from toolkit.engines.mariadb.types import LABELS, actual_type
 _EXACT = ("_nopad_bin", "_0900_bin")
 _SEQUENCE = re.compile(r"\b(nextval|lastval|setval)\(", re.IGNORECASE)
 _WITHOUT_SEQUENCE = "Sequences are not carried: make one there, and let the column's default name it."
+_OVERLAPS = "It is WITHOUT OVERLAPS: periods of one key may overlap there."
 _ONLY_TABLES = "Only tables are carried."
 
 
@@ -107,9 +109,12 @@ class _Found:
 
     def _add_keys(self, table: sa.Table, name: str) -> None:
         """The primary key, unique constraints and indexes, as far as they are of whole columns."""
+        ends = {each.name for each in self._columns[name] if (each.expression or "").upper() == ROW_END}
         parts: dict[str, list[Any]] = defaultdict(list)
         for row in self._indexes[name]:
-            parts[row.name].append(row)
+            # Each key of a table with history ends with when a row ended: of those that are, with no moment at all.
+            if row.part not in ends:
+                parts[row.name].append(row)
         for index, rows in parts.items():
             if rows[0].kind not in ("BTREE", "HASH", "RTREE") or any(row.sub_part is not None for row in rows):
                 whole = "the first characters of columns" if rows[0].kind in ("BTREE", "HASH") else rows[0].kind.lower()
@@ -128,6 +133,8 @@ class _Found:
     def add_foreign_keys(self, table: sa.Table, metadata: sa.MetaData) -> None:
         """Give a table its foreign keys, as far as they point at tables of the same database."""
         [(_, definition)] = self._connection.run(f"SHOW CREATE TABLE {quoted(self._connection, table.name)}")
+        for index in without_overlaps(definition):
+            self._notes.append(Note(table.name, f"index {index}", _OVERLAPS, is_of_made=True))
         for key in foreign_keys(definition):
             parent = metadata.tables.get(key.parent) if key.is_here else None
             if parent is None:
@@ -213,8 +220,8 @@ FROM information_schema.check_constraints AS c
 WHERE c.constraint_schema = database() ORDER BY c.table_name, c.constraint_name
 """
 _OTHERS = """
-SELECT v.table_name AS name, v.table_name AS place, 'view' AS kind FROM information_schema.views AS v
-WHERE v.table_schema = database()
+SELECT v.table_name AS name, v.table_name AS place, 'view' AS kind FROM information_schema.tables AS v
+WHERE v.table_schema = database() AND v.table_type = 'VIEW'
 UNION ALL
 SELECT t.trigger_name, t.event_object_table, 'trigger' FROM information_schema.triggers AS t
 WHERE t.trigger_schema = database()

@@ -11,6 +11,7 @@ from toolkit.core.tables import ColumnSpec, ForeignKeySpec, TableSpec
 from toolkit.engines.contract import TableScript
 from toolkit.engines.mariadb.dialect import CHARSET, COLLATION
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
+from toolkit.engines.mariadb.stored_keys import orphans, unmodelled
 from toolkit.engines.portable.script import Script, qualified, quoted
 
 _CHECKS = "toolkit_checks"
@@ -55,7 +56,10 @@ class MariaDBScript(Script):
             for key in spec.foreign_keys:
                 parent = replace(spec, name=key.parent, table=spec.table.metadata.tables[key.parent])
                 if self._connection.column_names(parent) is not None:
-                    yield f"INSERT INTO {_CHECKS} (parents) SELECT 0 FROM ({_orphans(spec, key)}) AS orphans"
+                    yield _no_row_of(_orphans(spec, key))
+        written = [table.spec for table in tables if table.writes or table.deletes]
+        for stored in unmodelled(self._connection, written):
+            yield _no_row_of(f"SELECT 1 FROM {orphans(stored, quoted)} LIMIT 1")
         yield f"DROP TEMPORARY TABLE {_CHECKS}"
         yield "COMMIT"
 
@@ -67,6 +71,10 @@ class MariaDBScript(Script):
     def _column(self, spec: TableSpec, column: ColumnSpec, values: pa.Array) -> list[str]:
         stored = self._connection.repository(spec).spec.column(column.name)
         return super()._column(spec, stored, values)
+
+
+def _no_row_of(query: str) -> str:
+    return f"INSERT INTO {_CHECKS} (parents) SELECT 0 FROM ({query}) AS orphans"
 
 
 def _counted(spec: TableSpec, rows: int) -> str:

@@ -16,7 +16,7 @@ from toolkit.core.progress import SILENT, Progress
 from toolkit.core.tables import TableSpec
 from toolkit.engines.contract import Capabilities
 from toolkit.engines.mariadb.adapters import CODEC
-from toolkit.engines.mariadb.catalogue import MOVED, rows
+from toolkit.engines.mariadb.catalogue import MOVED, doubtful_texts, rows
 from toolkit.engines.mariadb.dialect import CHARSET, COLLATION
 from toolkit.engines.mariadb.driver import Connection as Driver
 from toolkit.engines.mariadb.duplicates import on_duplicate
@@ -30,12 +30,17 @@ _SETTINGS: Mapping[str, str] = {
     "sql_mode": f"'{','.join(MODES)}'",
     "time_zone": "'+00:00'",
     "sql_safe_updates": "0",
-    "sql_select_limit": "DEFAULT",
+    # All rows: its DEFAULT is what the server has set.
+    "sql_select_limit": "18446744073709551615",
     "sql_auto_is_null": "0",
     "max_statement_time": "0",
     "idle_transaction_timeout": "0",
     "unique_checks": "1",
     "check_constraint_checks": "1",
+    # Foreign keys are found by the quotes of their names.
+    "sql_quote_show_create": "1",
+    # Tables that keep their past are read as they are.
+    "system_versioning_asof": "DEFAULT",
     # Nothing that is done to a value goes unsaid.
     "sql_notes": "1",
     "max_error_count": "64",
@@ -70,6 +75,10 @@ class MariaDBSession(DatabaseConnection):
     _has_begun = False
     _made: frozenset[str] = frozenset()
 
+    @cached_property
+    def _doubtful(self) -> dict[str | None, Mapping[tuple[str, str], str]]:
+        return {}
+
     @property
     def raw(self) -> Driver:
         """PyMySQL's connection underneath SQLAlchemy's; both share the transaction."""
@@ -94,6 +103,13 @@ class MariaDBSession(DatabaseConnection):
         """Whether the server lets its clients send it the rows of a LOAD DATA."""
         [(found,)] = self.run("SELECT @@local_infile")
         return bool(found)
+
+    def doubtful_texts(self, schema: str | None) -> Mapping[tuple[str, str], str]:
+        """By table and column of a schema, the character sets that have no character for some bytes."""
+        if schema not in self._doubtful:
+            with self.translated():
+                self._doubtful[schema] = doubtful_texts(self.sqlalchemy, schema)
+        return self._doubtful[schema]
 
     def moved_columns(self, spec: TableSpec) -> Sequence[str]:
         """The columns of a table that an update gives the present moment (ON UPDATE)."""

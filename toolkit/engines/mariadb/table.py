@@ -11,8 +11,10 @@ import sqlalchemy as sa
 
 from toolkit.core.batches import BATCH_ROWS, parts, sized
 from toolkit.engines.contract import LossyCast
+from toolkit.engines.mariadb.charsets import untold
 from toolkit.engines.mariadb.keys import KeyedTable
 from toolkit.engines.mariadb.session import BY_ROWS
+from toolkit.engines.mariadb.stored_keys import deleting
 from toolkit.engines.mariadb.told import batch_of
 from toolkit.engines.mariadb.types import TEXTS, actual_type
 from toolkit.engines.portable.codec import MISFITS
@@ -58,11 +60,21 @@ class MariaDBRepository(KeyedTable):
             for packets in told:
                 yield batch_of(columns, packets, self.spec.schema)
 
+    def delete_many(self, keys: pa.Table) -> int:
+        """Delete the rows with these keys; the number that were there."""
+        with deleting(self.connection, self.spec):
+            return super().delete_many(keys)
+
+    def delete_all(self) -> int:
+        """Delete all rows that meet the conditions that narrow the table; their number."""
+        with deleting(self.connection, self.spec):
+            return super().delete_all()
+
     def lossy_casts(self) -> dict[str, LossyCast]:
-        """Columns of types that nothing of the model's is read from: all of their values are refused."""
+        """Columns of types that nothing of the model's is read from, and texts that the server does not tell whole."""
         facts = self.connection.facts(self.spec)
         adapter = self.connection.codec.adapter
-        return {
+        return untold(self.connection, self.spec) | {
             column.name: LossyCast(facts.columns[column.name].type, ANY_VALUE)
             for column in self.spec.columns
             if facts is not None

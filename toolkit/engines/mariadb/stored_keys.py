@@ -1,0 +1,153 @@
+"""Foreign keys as the database has them, whatever the models know: nothing but the toolkit keeps them as it writes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from toolkit.engines.mariadb.catalogue import rows
+from toolkit.engines.portable.codec import shown
+from toolkit.errors import MissingParentError
+
+if TYPE_CHECKING:
+    from toolkit.core.tables import TableSpec
+    from toolkit.engines.mariadb.session import MariaDBSession
+
+_KEYS = """
+SELECT k.table_schema AS place, k.table_name AS name, k.constraint_name AS own, k.column_name AS part,
+       k.referenced_table_schema AS parent_place, k.referenced_table_name AS parent,
+       k.referenced_column_name AS parent_part, database() AS here
+FROM information_schema.key_column_usage AS k
+WHERE (k.table_schema = coalesce(:schema, database()) AND k.table_name = :table AND k.referenced_table_name <> '')
+OR (k.referenced_table_schema = coalesce(:schema, database()) AND k.referenced_table_name = :table)
+ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A table; of another database than the address names, with that one's name."""
+
+    schema: str | None
+    name: str
+
+    @property
+    def full_name(self) -> str:
+        """The name by which models have it."""
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A foreign key: the table that has it, the one that it points at, and by which columns of each."""
+
+    child: Place
+    parent: Place
+    pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those that point."""
+        return tuple(own for own, _ in self.pairs)
+
+
+def keys_of(connection: MariaDBSession, spec: TableSpec) -> Sequence[StoredKey]:
+    """The foreign keys of a table, and those that point at it."""
+    parts: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
+    for row in rows(connection.sqlalchemy, _KEYS, schema=spec.table.schema, table=spec.table.name):
+        parts[row.place, row.name, row.own].append(row)
+    return [
+        StoredKey(
+            _place(row.place, row.name, row.here),
+            _place(row.parent_place, row.parent, row.here),
+            tuple((each.part, each.parent_part) for each in found),
+        )
+        for found in parts.values()
+        for row in found[:1]
+    ]
+
+
+def _place(schema: str, name: str, here: str) -> Place:
+    return Place(None if schema == here else schema, name)
+
+
+def unmodelled(connection: MariaDBSession, specs: Sequence[TableSpec]) -> Sequence[StoredKey]:
+    """The foreign keys that writing to these tables may break, and that their models do not have.
+
+    Of those that point at one of them from elsewhere, such as rest on other columns than its key: rows to be deleted
+    are looked for by these, but an update may change them.
+    """
+    known = {key for spec in specs for key in _modelled(spec)}
+    found = {
+        key
+        for spec in specs
+        for key in keys_of(connection, spec)
+        if key.child == _place_of(spec) or not {theirs for _, theirs in key.pairs} <= {*spec.key}
+    }
+    return sorted((key for key in found if _unordered(key) not in known), key=repr)
+
+
+def _modelled(spec: TableSpec) -> Iterator[tuple[Place, Place, frozenset[tuple[str, str]]]]:
+    for key in spec.foreign_keys:
+        parent = spec.table.metadata.tables[key.parent]
+        pairs = frozenset(zip(key.columns, key.parent_columns, strict=True))
+        yield _place_of(spec), Place(parent.schema, parent.name), pairs
+
+
+def _unordered(key: StoredKey) -> tuple[Place, Place, frozenset[tuple[str, str]]]:
+    return key.child, key.parent, frozenset(key.pairs)
+
+
+def _place_of(spec: TableSpec) -> Place:
+    return Place(spec.table.schema, spec.table.name)
+
+
+def orphans(key: StoredKey, quote: Any, hint: str = "") -> str:
+    """What to select from for the rows that point at no parent, as `c`."""
+    match = " AND ".join(f"p.{quote(theirs)} = c.{quote(own)}" for own, theirs in key.pairs)
+    given = " AND ".join(f"c.{quote(own)} IS NOT NULL" for own in key.columns)
+    child, parent = (".".join(quote(each) for each in (at.schema, at.name) if each) for at in (key.child, key.parent))
+    return (
+        f"{child} AS c {hint} LEFT JOIN {parent} AS p ON {match} WHERE p.{quote(key.pairs[0][1])} IS NULL AND {given}"
+    )
+
+
+def require_parents(connection: MariaDBSession, key: StoredKey, shown_key: Sequence[str], hint: str) -> None:
+    """Check that every row's parent is there.
+
+    Raises:
+        MissingParentError: with the number of rows and the first, by these columns.
+    """
+
+    def quote(name: str) -> str:
+        quoted: str = connection.sqlalchemy.dialect.identifier_preparer.quote_identifier(name)
+        return quoted.replace("%%", "%")
+
+    lost = orphans(key, quote, hint)
+    with connection.translated():
+        [(count,)] = connection.run(f"SELECT count(*) FROM {lost}")
+        if not count:
+            return
+        listed = ", ".join(f"c.{quote(name)}" for name in shown_key)
+        [row] = connection.run(f"SELECT {listed} FROM {lost} ORDER BY {listed} LIMIT 1")
+    first = ", ".join(f"{name}={shown(value)}" for name, value in zip(shown_key, row, strict=True))
+    columns = ", ".join(key.columns)
+    raise MissingParentError(connection.name, key.child.full_name, columns, key.parent.full_name, int(count), first)
+
+
+@contextmanager
+def deleting(connection: MariaDBSession, spec: TableSpec) -> Iterator[None]:
+    """Let the server keep what points at rows to be deleted from where the role has no right to look.
+
+    Only where nothing that the role sees points at the table: the toolkit looks at that before it deletes anything, and
+    the server would act on it in an order of its own.
+    """
+    with connection.translated():
+        is_seen = any(key.parent == _place_of(spec) for key in keys_of(connection, spec))
+        connection.run(f"SET SESSION foreign_key_checks = {int(not is_seen)}")
+        yield
+        # After an error nothing more is written.
+        connection.run("SET SESSION foreign_key_checks = 0")
