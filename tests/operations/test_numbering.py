@@ -103,3 +103,13 @@ def inserted(config: Config, name: str) -> Any:
     """The number that a new row gets."""
     with connected(config.database(name)) as connection:
         return connection.exec_driver_sql("INSERT INTO t (word) VALUES ('new') RETURNING id").scalar_one()
+
+
+@pytest.mark.parametrize("target", ["postgres", "duckdb"])
+def test_where_no_number_is_left_the_rows_arrive(bare: Config, target: str) -> None:
+    """The column does not number itself there, which is told."""
+    execute(bare.database("sqlite"), "CREATE TABLE last (id INTEGER PRIMARY KEY AUTOINCREMENT, word TEXT)")
+    execute(bare.database("sqlite"), "INSERT INTO last VALUES (9223372036854775807, 'l')")
+    result = sync(bare, "sqlite", target)
+    assert result.tables[0].inserted == 1
+    assert [each.column for each in result.warnings if "none left" in each.reason] == ["id"]

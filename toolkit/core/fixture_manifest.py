@@ -22,12 +22,17 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 @dataclass(frozen=True, slots=True)
 class FixtureFile:
-    """One table's file: its name, number of rows, size in bytes and SHA-256 as it lies there."""
+    """One table's file: its name, number of rows, size in bytes and SHA-256 as it lies there.
+
+    `kinds` are those of columns of which JSON does not tell whether they hold text, bytes or documents. Only a dump
+    without models speaks of them: models say themselves what a column holds.
+    """
 
     file: str
     rows: _Count
     bytes: _Count
     sha256: str
+    kinds: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class FixtureManifest:
         document: dict[str, object] = {
             "format": self.format,
             "revision": self.revision,
-            "tables": {name: msgspec.to_builtins(self.tables[name]) for name in sorted(self.tables)},
+            "tables": {name: _told(self.tables[name]) for name in sorted(self.tables)},
         }
         attachments = {
             backend: {path: _told(paths[path]) for path in sorted(paths)}
@@ -87,8 +92,8 @@ class FixtureManifest:
         return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
-def _told(attachment: FixtureAttachment) -> dict[str, object]:
-    return {name: value for name, value in msgspec.to_builtins(attachment).items() if value is not None}
+def _told(file: FixtureFile | FixtureAttachment) -> dict[str, object]:
+    return {name: value for name, value in msgspec.to_builtins(file).items() if value is not None}
 
 
 def decode_manifest(content: bytes) -> FixtureManifest:

@@ -63,6 +63,8 @@ TEXT_KINDS = frozenset({Kind.TEXT, Kind.ENUM, Kind.CIPHERTEXT})
 JSON_KINDS = frozenset({Kind.JSON, Kind.FILE})
 INTEGER_KINDS = frozenset({Kind.INT16, Kind.INT32, Kind.INT64})
 FLOAT_KINDS = frozenset({Kind.FLOAT32, Kind.FLOAT64})
+AS_TEXT = frozenset({Kind.TEXT, Kind.BYTES, Kind.JSON})
+"""Kinds of which one text in a fixture may be, each time another value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ _USUAL = {number + more for number in _LARGEST.values() for more in (0, 1)}
 USUAL = Numbering()
 
 
+def is_beyond(number: int) -> bool:
+    """Whether no integer of any engine is of this size."""
+    return not -_LARGEST[Kind.INT64] - 1 <= number <= _LARGEST[Kind.INT64]
+
+
 def numbering_info(numbering: Numbering, following: int | None) -> dict[str, object]:
     """What a column's `info` has of it."""
     found: dict[str, object] = {} if following is None else {NEXT_NUMBER: following}

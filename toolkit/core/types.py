@@ -24,6 +24,7 @@ from toolkit.core.adapters.times import (
     TimestamptzAdapter,
 )
 from toolkit.core.logical import (
+    AS_TEXT,
     FLOAT_KINDS,
     INTEGER_KINDS,
     JSON_KINDS,
@@ -38,6 +39,7 @@ from toolkit.core.logical import (
 )
 
 __all__ = [
+    "AS_TEXT",
     "FLOAT_KINDS",
     "INTEGER_KINDS",
     "JSON_KINDS",

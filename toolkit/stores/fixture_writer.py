@@ -26,6 +26,7 @@ from toolkit.core.fixture_manifest import (
 from toolkit.core.json_columns import format_column
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec
+from toolkit.core.types import AS_TEXT
 from toolkit.core.values import python_scalar, show_key
 from toolkit.errors import FixtureError, UnrepresentableValueError
 from toolkit.stores.directories import Directory
@@ -45,6 +46,8 @@ class FixtureWriter:
 
     directory: Directory
     form: FileForm
+    tells_kinds: bool = False
+    """The manifest says of which kinds the columns are that JSON has as text."""
     written: dict[str, FixtureFile] = field(default_factory=dict)
 
     def write(self, spec: TableSpec, batches: Iterable[pa.RecordBatch]) -> FixtureFile:
@@ -63,7 +66,9 @@ class FixtureWriter:
             counted = Counted(file)
             with read_ahead(in_key_order(schema, lines)) as chunks:
                 write_chunks(counted, _as_array(chunks) if is_array else chunks, self.form.compression)
-        written = FixtureFile(name, rows.count, counted.bytes, counted.sha256)
+        kinds = {column.name: column.type.kind for column in spec.columns if column.type.kind in AS_TEXT}
+        told = kinds if self.tells_kinds and kinds else None
+        written = FixtureFile(name, rows.count, counted.bytes, counted.sha256, told)
         self.written[spec.name] = written
         return written
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from decimal import Decimal
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from sqlalchemy import types as sqltypes
 
@@ -26,6 +29,8 @@ from toolkit.core.logical import (
 
 # From here on Python writes a double with an exponent.
 _EXPONENT = 1e16
+# From here on each double, or single, is whole.
+_WHOLE_DOUBLES, _WHOLE_SINGLES = 2.0**53, 2.0**24
 # The only member of the document of an array that does not begin at 1: PostgreSQL's own text for its bounds.
 _BOUNDS = re.compile(r"(\[[+-]?\d+:[+-]?\d+\])+")
 
@@ -74,21 +79,52 @@ class ArrayAdapter(BuiltIn):
 
     def canonical(self, values: pa.Array) -> list[Part]:
         """The JSON document that PostgreSQL's `to_jsonb` makes of it."""
-        is_float = self.element.carrier in FLOAT_KINDS
-        documents: list[str | None] = []
-        for value in values.to_pylist():
-            if value is None:
-                documents.append(None)
-                continue
-            parts = [without_point(part) for part in value] if is_float else value
-            documents.append(canonical_document(json_encoded(self.json_value(parts))))
-        return variable(OID_TEXT, pa.array(documents, pa.string()))
+        found = [None if value is None else self._document(value) for value in values.to_pylist()]
+        return variable(OID_TEXT, pa.array(found, pa.string()))
+
+    def _document(self, value: list[Any]) -> str:
+        listed = self.json_value(value)
+        if self.element.carrier in FLOAT_KINDS:
+            listed = [in_jsonb(part, self.element.carrier == Kind.FLOAT32) for part in listed]
+        return canonical_document(json_encoded(listed))
 
 
-def without_point(value: float | None) -> float | int | None:
-    """A whole double as PostgreSQL prints it: 1, not 1.0; a great one has no point, but an exponent."""
-    is_whole = value is not None and math.isfinite(value) and value.is_integer() and abs(value) < _EXPONENT
-    return int(value) if is_whole and value is not None else value
+def in_jsonb(value: Any, is_single: bool) -> Any:
+    """A double, or a single one, as PostgreSQL prints it in a document: 1, not 1.0; a great one by its exponent.
+
+    Documents have no -0, so that it stands as a string there, as NaN does.
+    """
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    if value == 0:
+        return "-0" if math.copysign(1, value) < 0 else 0
+    if abs(value) >= (_WHOLE_SINGLES if is_single else _WHOLE_DOUBLES):
+        return _great(value, is_single)
+    return int(value) if value.is_integer() else value
+
+
+def _great(value: float, is_single: bool) -> float | int:
+    """The fewest digits that stand for it, but not those in the middle between two numbers, as Python has them there.
+
+    Below, what lies in the middle between two has more digits than either.
+    """
+    own = float(np.float32(value)) if is_single else value
+    middles = [Decimal(own) + Decimal(other) for other in _neighbours(own, is_single)]
+    for digits in range(17):
+        text = f"{own:.{digits}e}"
+        found = float(np.float32(text)) if is_single else float(text)
+        if found == own and Decimal(text) * 2 not in middles:
+            break
+    return int(Decimal(text)) if Decimal(text) != Decimal(repr(value)) or abs(value) < _EXPONENT else value
+
+
+def _neighbours(value: float, is_single: bool) -> list[float]:
+    if is_single:
+        with np.errstate(over="ignore"):
+            both = [float(np.nextafter(np.float32(value), np.float32(end))) for end in (math.inf, -math.inf)]
+    else:
+        both = [math.nextafter(value, end) for end in (math.inf, -math.inf)]
+    return [each for each in both if math.isfinite(each)]
 
 
 class NestedAdapter(JsonAdapter):
@@ -113,7 +149,30 @@ class NestedAdapter(JsonAdapter):
             (listed,) = value.values()
         if not isinstance(listed, list):
             raise ValueError("is not a list")  # noqa: TRY004 - as every other value that is none
-        return canonical_document(super().parse_json(value))
+        return canonical_document(super().parse_json(self._with_numbers(value)))
+
+    def canonical(self, values: pa.Array) -> list[Part]:
+        """PostgreSQL's `jsonb::text`; of floats, one form of each number, however it is written."""
+        if not self._is_of_floats:
+            return super().canonical(values)
+        found = (None if v is None else json_encoded(self._with_numbers(json.loads(v))) for v in values.to_pylist())
+        return super().canonical(pa.array(found, pa.string()))
+
+    @property
+    def _is_of_floats(self) -> bool:
+        return self.type.element is not None and self.type.element.carrier in FLOAT_KINDS
+
+    def _with_numbers(self, value: Any) -> Any:
+        """The same with each float `in_jsonb`."""
+        if isinstance(value, list):
+            return [self._with_numbers(part) for part in value] if self._is_of_floats else value
+        if isinstance(value, dict):
+            return {bounds: self._with_numbers(parts) for bounds, parts in value.items()}
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return value
+        assert self.type.element is not None
+        form = self.type.element.adapter
+        return in_jsonb(form.json_value(form.from_python(value)), form.carrier == Kind.FLOAT32)
 
     def is_odd(self, texts: pa.Array) -> pa.Array:
         """All of them."""

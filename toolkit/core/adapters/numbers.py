@@ -169,9 +169,13 @@ class SingleAdapter(DoubleAdapter):
         bits = declared.precision or 53
         return LogicalType(cls.kind) if isinstance(declared, sqltypes.REAL) or bits <= _SINGLE_BITS else None
 
+    def json_value(self, value: Any) -> Any:
+        """The shortest digits that stand for the single-precision number: 0.1, not 0.10000000149011612."""
+        return super().json_value(float(str(np.float32(value))))
+
     def format(self, values: pa.Array) -> pa.Array:
-        """The shortest digits that stand for each single-precision number: 0.1, not 0.10000000149011612."""
-        shortest = (None if v is None else self.json_value(float(str(np.float32(v)))) for v in values.to_pylist())
+        """The same of each."""
+        shortest = (None if v is None else self.json_value(v) for v in values.to_pylist())
         return pa.array([None if v is None else json_encoded(v) for v in shortest], pa.string())
 
     def parse(self, values: Sequence[Any]) -> pa.Array:

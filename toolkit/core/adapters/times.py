@@ -130,7 +130,6 @@ class DateAdapter(BuiltIn):
     parser = Parser(days_of, "an ISO 8601 date", str)
     json_type = str
     plain = str
-    in_arrays = True
 
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:

@@ -192,7 +192,7 @@ class DDLCompiler(compiler.DDLCompiler):
 
 
 # Besides what looks the same in every engine's JSON.
-_LISTED = frozenset({Kind.DECIMAL, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TIME, Kind.BYTES, Kind.JSON})
+_LISTED = frozenset({Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.TIME, Kind.BYTES, Kind.JSON})
 
 
 def _always(definition: str) -> Any:

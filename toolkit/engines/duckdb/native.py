@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from toolkit.core.adapters.arrays import without_point
+from toolkit.core.adapters.arrays import in_jsonb
 from toolkit.core.adapters.native import duration_parts, duration_text
 from toolkit.core.canonical_json import canonical_document
 from toolkit.core.logical import json_encoded
-from toolkit.core.types import Kind
+from toolkit.core.types import FLOAT_KINDS, Kind
 from toolkit.engines.duckdb import lossy
 from toolkit.engines.duckdb.adapter import DuckDBAdapter, Text
 from toolkit.engines.portable.adapters import MisfitError
@@ -181,7 +181,9 @@ class Nested(DuckDBAdapter):
         return sa.cast(sa.func.to_json(source), sa.Text)
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
-        found = [None if value is None else self._document(json.loads(value)) for value in values]
+        # NaN and the infinities are numbers to both.
+        convert = self._json_value if self.element.type.carrier in FLOAT_KINDS else None
+        found = [None if value is None else self._document(json.loads(value), convert) for value in values]
         return pa.array(found, pa.string())
 
     def read(self, value: str, actual: str) -> str:
@@ -245,8 +247,7 @@ class Nested(DuckDBAdapter):
         return f"CAST({self.element.read(part, actual)} AS VARCHAR)"
 
     def _json_value(self, value: Any) -> Any:
-        shown = self.element.form.json_value(value)
-        return without_point(shown) if isinstance(shown, float) else shown
+        return in_jsonb(self.element.form.json_value(value), self.element.type.carrier == Kind.FLOAT32)
 
     def _document(self, value: list[Any], convert: Callable[[Any], Any] | None = None) -> str:
         if convert is None and self.element.type.is_document:

@@ -26,7 +26,7 @@ from toolkit.engines.postgresql.json import (
     unlike_documents,
 )
 from toolkit.engines.postgresql.literals import postgres_text
-from toolkit.engines.postgresql.native import NATIVE
+from toolkit.engines.postgresql.native import NATIVE, listed
 from toolkit.engines.postgresql.texts import Text
 
 
@@ -194,7 +194,7 @@ class _Array(PostgresAdapter):
         return f"{name}::{self.element.wire}[]" if self.element.reads_lists else f"to_jsonb({name})::text"
 
     def digest(self, name: str, version: int) -> str:
-        return f"to_jsonb({name})::text"
+        return f"{listed(name, self.element.type)}::text"
 
     def _canonical(self, values: pa.Array) -> pa.Array:
         if self.element.reads_lists:

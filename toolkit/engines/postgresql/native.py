@@ -9,9 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from toolkit.core.canonical_json import canonical_document
-from toolkit.core.types import Kind
+from toolkit.core.types import FLOAT_KINDS, Kind, LogicalType
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.lossy import ANY_VALUE
 from toolkit.engines.postgresql import lossy
@@ -72,6 +73,13 @@ class CalendarInterval(Native):
         return None if actual.startswith("interval") else ANY_VALUE
 
 
+def listed(array: str, element: LogicalType) -> str:
+    """An array as a document, in which -0, that `jsonb` has no number for, stands as a string, as NaN does."""
+    if element.carrier not in FLOAT_KINDS:
+        return f"to_jsonb({array})"
+    return f"""replace(replace(array_to_json({array})::text, '-0,', '"-0",'), '-0]', '"-0"]')::jsonb"""
+
+
 class Nested(PostgresAdapter):
     """An array by its document: written as its text, in which every element is quoted."""
 
@@ -83,15 +91,23 @@ class Nested(PostgresAdapter):
         texts, plain = sa.cast(source, sa.Text), source
         if not self.element.form.in_arrays:
             plain = sa.cast(source, sa.ARRAY(sa.Text))
-        document = sa.func.to_jsonb(sa.type_coerce(plain, sa.types.NullType()))
+        document = self._listed(sa.type_coerce(plain, sa.types.NullType()))
         bounded = sa.func.jsonb_build_object(sa.func.split_part(texts, "=", 1), document)
         return sa.cast(sa.case((texts.like("[%"), bounded), else_=document), sa.Text)
+
+    def _listed(self, array: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """The same as `listed`."""
+        if self.element.type.carrier not in FLOAT_KINDS:
+            return sa.func.to_jsonb(array)
+        text = sa.cast(sa.func.array_to_json(array), sa.Text)
+        quoted = sa.func.replace(sa.func.replace(text, "-0,", '"-0",'), "-0]", '"-0"]')
+        return sa.cast(quoted, postgresql.JSONB)
 
     def decode(self, values: Sequence[Any]) -> pa.Array:
         return pa.array([None if value is None else canonical_document(value) for value in values], pa.string())
 
     def fetch(self, name: str) -> str:
-        document = f"to_jsonb({self._plain(name)})"
+        document = listed(self._plain(name), self.element.type)
         return (
             f"CASE WHEN left({name}::text, 1) = '[' THEN "
             f"jsonb_build_object(split_part({name}::text, '=', 1), {document}) ELSE {document} END::text"

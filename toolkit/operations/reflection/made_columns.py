@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.engine_type import EngineType
-from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, USUAL, Numbering
+from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, USUAL, Numbering, is_beyond
 from toolkit.core.schema import Note
 from toolkit.core.sql_terms import ColumnMeaning, Untranslatable, quoted, text_literal
 from toolkit.core.translated_defaults import translated_default
@@ -330,10 +330,14 @@ def _numbered(
         making.note("numbers", "A column that numbers itself is never NULL there.", column.name)
         return type_, []
     numbering: Numbering = column.info.get(NUMBERING, USUAL)
+    following = column.info.get(NEXT_NUMBER, identity and identity.start)
+    if following is not None and is_beyond(following):
+        making.note("numbers", "There is none left: the last of 64 bits has been given out.", column.name)
+        return type_, []
     if making.target.numbers_any_column:
         return type_, [
             sa.Identity(
-                start=column.info.get(NEXT_NUMBER, identity and identity.start),
+                start=following,
                 increment=None if numbering.increment == 1 else numbering.increment,
                 minvalue=numbering.minimum,
                 maxvalue=numbering.maximum,
