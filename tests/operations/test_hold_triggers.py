@@ -188,6 +188,35 @@ def test_a_row_that_goes_or_comes_by_a_trigger_of_another_table_is_caught(
         sync(config, "sqlite", "sqlite2")
 
 
+@BOTH
+@pytest.mark.parametrize("own", [0, 1], ids=["equal", "beside rows of the target"])
+def test_a_row_that_comes_by_a_trigger_into_a_table_that_was_not_empty_is_caught(
+    using: Using, target: str, own: int
+) -> None:
+    metadata = plain("one", sa.Column("v", sa.Text))
+    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    for name in ("sqlite", target):
+        execute(config.database(name), "INSERT INTO one VALUES (1, 'a')")
+    execute(config.database("sqlite"), "INSERT INTO two VALUES (1)")
+    change = "INSERT INTO one VALUES (9, 'odd')"
+    fires = {
+        "sqlite2": [f"CREATE TRIGGER odd AFTER INSERT ON two BEGIN {change}; END"],
+        "postgres": [
+            f"CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NULL; END $$",
+            "CREATE TRIGGER odd AFTER INSERT ON two FOR EACH ROW EXECUTE FUNCTION odd()",
+        ],
+    }
+    execute(config.database(target), *["INSERT INTO one VALUES (7, 'own')"] * own, *fires[target])
+    shown = rf"how many rows there are as others were written \({2 + own} rows, not {1 + own}\)"
+    with pytest.raises(VerificationError, match=shown) as refused:
+        sync(config, "sqlite", target)
+    assert "--hold-triggers" in refused.value.advice
+    assert sync(config, "sqlite", target, options=HELD).verified
+    assert rows(config, target, "SELECT count(*) FROM one") == [(1 + own,)]
+
+
 def test_of_rows_since_the_last_sync_a_trigger_changes_none_and_of_others_the_target_may_have_its_own(
     using: Using,
 ) -> None:

@@ -40,7 +40,7 @@ def verify_again(
 ) -> None:
     """See that every row that was compared or written is there as the source has it, now that all is written.
 
-    By digest where the target has no other rows, else row by row.
+    By digest where the target has no other rows, else row by row; and that it has no more others than before.
 
     Raises:
         VerificationError: one is not.
@@ -58,6 +58,22 @@ def verify_again(
             error = VerificationError(target.name, plan.spec.name, fact, found.text)
             error.advise(found.advice(target.name) or firing(target, [each.spec for each in plans]))
             raise error
+        if _is_counted(plan) and (rows_there := repository.count()) != (expected := _expected(plan)):
+            counts = f"{rows_there:,} rows, not {expected:,}"
+            fact = f"a trigger or others changed how many rows there are as others were written ({counts})"
+            error = VerificationError(target.name, plan.spec.name, fact)
+            error.advise(firing(target, [each.spec for each in plans]))
+            raise error
+
+
+def _is_counted(plan: TablePlan) -> bool:
+    """Whether all rows are known that the table had, and none of them went, or came to meet a condition."""
+    is_whole = plan.since is None and plan.spec.where is None and plan.removals is None
+    return is_whole and plan.action in (Action.MERGE, Action.NOTHING)
+
+
+def _expected(plan: TablePlan) -> int:
+    return plan.inserts + plan.updates + plan.unchanged + plan.target_only
 
 
 def _changed(plan: TablePlan, source: Source, target: Connection, watermarks: Watermarks | None) -> pa.Table:
