@@ -39,7 +39,7 @@ def of_sqlite() -> Schema:
         column("e mail", sa.Text(collation="NOCASE"), "TEXT", nullable=False),
         column("status", sa.Text(), "TEXT", '"new"', nullable=False),
         column("price", sa.Numeric(10, 2), "DECIMAL(10,2)", "'0.50'"),
-        column("active", sa.Boolean(), "BOOLEAN", "1", nullable=False),
+        column("active", sa.Boolean(), "BOOLEAN", "1", nullable=False, sqlite_on_conflict_not_null="REPLACE"),
         column("born", sa.Date(), "DATE"),
         column("made", sa.DateTime(), "DATETIME", "CURRENT_TIMESTAMP"),
         column("seen", sa.Text(), "TEXT", "(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"),

@@ -79,6 +79,7 @@ class TableMaker:
             autoincrement="auto" if is_key and of.is_row_number else False,
             server_default=None if column.default is None or computed is not None else as_text(column.default),
             info={"declared": column.declared.text, "meant": column.declared.type},
+            sqlite_on_conflict_not_null=column.on_conflict,
         )
 
     def _point(self, of: StoredStructure, key: StoredForeignKey, parent: StoredStructure | None) -> None:

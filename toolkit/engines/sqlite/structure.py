@@ -43,7 +43,7 @@ _NO_ACTION = "NO ACTION"
 
 @dataclass(frozen=True, slots=True)
 class StoredColumn:
-    """A column: its declaration, its default as written, and what it is computed by."""
+    """A column: its declaration, its default as written, what it is computed by, and what is done with a wrong NULL."""
 
     name: str
     declared: Declared
@@ -51,6 +51,7 @@ class StoredColumn:
     default: str | None = None
     computed: str | None = None
     is_stored: bool = False
+    on_conflict: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,9 @@ class _Reader:
         if row.hidden in (_STORED, _VIRTUAL):
             clauses = self._clauses(row.name, "GENERATED")
             computed = clauses[0].expression if clauses else "NULL"
-        return StoredColumn(row.name, meant, nullable, row.default, computed, row.hidden == _STORED)
+        required = (_on_conflict(each) for each in self._clauses(row.name, "NOT"))
+        on_conflict = next((each for each in required if each is not None), None)
+        return StoredColumn(row.name, meant, nullable, row.default, computed, row.hidden == _STORED, on_conflict)
 
     def _named_key(self, kind: str, columns: tuple[str, ...]) -> StoredKey:
         """With the name that its clause has, and what it does on a conflict."""

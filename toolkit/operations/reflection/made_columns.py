@@ -141,6 +141,8 @@ def _column(making: TableMaking, column: sa.Column[Any]) -> sa.Column[Any]:
         numbers_itself = is_key or bool(extra)
     elif column.computed is None:
         default = _default(making, column)
+    if any(name.endswith("_on_conflict_not_null") and what for name, what in column.dialect_kwargs.items()):
+        making.note("NOT NULL", "It is made without ON CONFLICT: NULL is refused there.", column.name)
     return sa.Column(
         column.name,
         type_,
