@@ -29,6 +29,11 @@ SETTINGS = {
     "TimeZone": "Asia/Tokyo",
     "bytea_output": "escape",
     "client_encoding": "LATIN1",
+    "array_nulls": "off",
+    "transform_null_equals": "on",
+    "xmloption": "document",
+    "quote_all_identifiers": "on",
+    "session_replication_role": "replica",
 }
 metadata = sa.MetaData()
 sa.Table(

@@ -60,7 +60,19 @@ def _missing(connection: PostgresSession, spec: TableSpec, rows: str, foreign_ke
     parents = [qualified(spec.table.metadata.tables[foreign_key.parent])]
     if foreign_key.parent == spec.name and rows not in parents:
         parents.append(rows)
-    pairs = list(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
+    return without_parent(connection, spec, rows, foreign_key.columns, foreign_key.parent_columns, parents)
+
+
+def without_parent(
+    connection: PostgresSession,
+    spec: TableSpec,
+    rows: str,
+    columns: Sequence[str],
+    parent_columns: Sequence[str],
+    parents: Sequence[str],
+) -> tuple[int, str]:
+    """How many rows point at none of the parents' (quoted names), and the key of one of them."""
+    pairs = list(zip(columns, parent_columns, strict=True))
     present = " AND ".join(f"c.{quoted(child)} IS NOT NULL" for child, _ in pairs)
     match = " AND ".join(f"p.{quoted(parent)} = c.{quoted(child)}" for child, parent in pairs)
     absent = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {parent} AS p WHERE {match})" for parent in parents)

@@ -31,6 +31,7 @@ from toolkit.engines.postgresql.runs import PostgresRun, runs
 from toolkit.engines.postgresql.sql import qualified, quoted
 from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.engines.postgresql.triggers import held_triggers, triggers
+from toolkit.engines.postgresql.unchecked_keys import require_unchecked_parents
 
 if TYPE_CHECKING:
     from toolkit.engines.portable.script import Script
@@ -90,7 +91,7 @@ class PostgresConnection(PostgresSession):
         self._deferred = ()
 
     def check_parents(self, specs: Sequence[TableSpec]) -> None:
-        """Let the server check what it has deferred.
+        """Let the server check what it has deferred, and check what it never does.
 
         Raises:
             MissingParentError: with the number of rows and the first key.
@@ -102,6 +103,8 @@ class PostgresConnection(PostgresSession):
             except pg.ForeignKeyViolation as error:
                 found = (find_orphans(self, spec, qualified(spec.table)) for spec in specs)
                 raise next(filter(None, found), None) or self.known_error(error) from error
+            for spec in specs:
+                require_unchecked_parents(self, spec)
 
     def lacking_right(self, table: sa.Table, rights: Sequence[str]) -> str | None:
         """Why this role may not do so with a table, or make it where it is not, in the server's words."""

@@ -41,6 +41,10 @@ _SETTINGS = (
     "SET LOCAL IntervalStyle = 'postgres'",
     "SET LOCAL extra_float_digits = 1",
     "SET LOCAL standard_conforming_strings = on",
+    "SET LOCAL array_nulls = on",
+    "SET LOCAL transform_null_equals = off",
+    "SET LOCAL xmloption = 'content'",
+    "SET LOCAL quote_all_identifiers = off",
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL idle_in_transaction_session_timeout = 0",
     # As in pg_dump: rows that a policy hides are an error, or they would be taken for rows that are not there.
@@ -51,6 +55,12 @@ _SETTINGS = (
 _END_WITH_CLIENT = (
     "SELECT set_config(name, '2s', true) FROM pg_settings "
     "WHERE name = 'client_connection_check_interval' AND version() ~ 'linux'"
+)
+# Where a database or a role has this setting, the server checks no foreign keys. It is set only there, as not every
+# role may do so.
+_CHECK_FOREIGN_KEYS = (
+    "SELECT set_config('session_replication_role', 'origin', true) "
+    "WHERE current_setting('session_replication_role') = 'replica'"
 )
 
 
@@ -100,6 +110,8 @@ class PostgresSession(DatabaseConnection):
         self._settle()
         if self.write or self._joined is not None:
             self.sqlalchemy.exec_driver_sql(_END_WITH_CLIENT)
+        if self.write:
+            self._check_foreign_keys()
         if self.write and self._is_pooled is None:
             self._look_at_server()
             self._take_turn()
@@ -113,6 +125,17 @@ class PostgresSession(DatabaseConnection):
 
     def _settle(self) -> None:
         self.sqlalchemy.exec_driver_sql("; ".join(self._settings))
+
+    def _check_foreign_keys(self) -> None:
+        try:
+            self.sqlalchemy.exec_driver_sql(_CHECK_FOREIGN_KEYS)
+        except sa.exc.ProgrammingError as error:
+            raise DatabaseUnavailableError(
+                self.name,
+                "its server checks no foreign keys for this role (session_replication_role is replica)",
+                "Reset that where it is set (ALTER ROLE or ALTER DATABASE … RESET session_replication_role), or write "
+                "as a role that may set it.",
+            ) from error
 
     def share(self) -> str:
         """Let others see what this transaction sees, as long as it lasts."""
