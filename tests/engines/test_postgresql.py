@@ -32,7 +32,6 @@ SETTINGS = {
     "array_nulls": "off",
     "transform_null_equals": "on",
     "xmloption": "document",
-    "quote_all_identifiers": "on",
     "session_replication_role": "replica",
 }
 metadata = sa.MetaData()

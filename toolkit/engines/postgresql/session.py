@@ -44,7 +44,6 @@ _SETTINGS = (
     "SET LOCAL array_nulls = on",
     "SET LOCAL transform_null_equals = off",
     "SET LOCAL xmloption = 'content'",
-    "SET LOCAL quote_all_identifiers = off",
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL idle_in_transaction_session_timeout = 0",
     # As in pg_dump: rows that a policy hides are an error, or they would be taken for rows that are not there.
