@@ -98,7 +98,7 @@ class _Documents:
     """Plain documents: their values apart from their shapes."""
 
     def __init__(self, texts: pa.Array) -> None:
-        self._count = len(texts)
+        self._texts, self._count = texts, len(texts)
         self._data, self._bounds = _bytes(texts)
         self._kinds = _KINDS.take(self._data)
         quotes = self._data == _QUOTE
@@ -115,15 +115,23 @@ class _Documents:
         odd = self._odd(tokens)
         values = tokens.where(self._data[tokens.ends] != _COLON)
         first = np.searchsorted(values.starts, self._bounds)
-        shapes, texts = self._apart(values, first)
+        shapes, texts = self._shapes(values, first), None
         places, made = [], []
         for shape, members in _groups(shapes.dictionary_encode(), odd):
-            if (template := _Template.of(shape, render)) is not None:
+            if (template := _Template.of(shape, render)) is None:
+                continue
+            if template.is_canonical:
+                made.append(self._documents(members))
+            else:
+                texts = self._written(values) if texts is None else texts
                 made.append(template.filled(texts, first[members]))
-                places.append(members)
+            places.append(members)
         if len(made) == 1 and len(places[0]) == self._count:
             return made[0]
         return _placed(pa.concat_arrays(made), np.concatenate(places), self._count) if made else _none(self._count)
+
+    def _documents(self, members: np.ndarray) -> pa.Array:
+        return self._texts if len(members) == self._count else self._texts.take(pa.array(members))
 
     def _tokens(self) -> _Runs | None:
         """Strings with their quotes, and words and numbers; None where something stands right beside a string."""
@@ -167,16 +175,22 @@ class _Documents:
         is_number: np.ndarray = (first != _QUOTE) & ~is_padded & (points <= 1) & (wrong == 0)
         return is_number & (lengths < _MOST_DIGITS)
 
-    def _apart(self, values: _Runs, first: np.ndarray) -> tuple[pa.Array, pa.Array]:
-        """The documents with a mark in place of each value, and the values as they are written."""
+    def _shapes(self, values: _Runs, first: np.ndarray) -> pa.Array:
+        """The documents with a mark in place of each value."""
+        marked, is_rest = self._data.copy(), ~self._are_values(values)
+        marked[values.starts], is_rest[values.starts] = _VALUE, True
+        lengths = np.concatenate(([0], np.cumsum(values.lengths)))
+        return _strings(np.compress(is_rest, marked), self._bounds - lengths[first] + first)
+
+    def _written(self, values: _Runs) -> pa.Array:
+        """The values as they are written."""
+        lengths = np.concatenate(([0], np.cumsum(values.lengths)))
+        return _strings(np.compress(self._are_values(values), self._data), lengths)
+
+    def _are_values(self, values: _Runs) -> np.ndarray:
         is_edge = np.zeros(len(self._data), bool)
         is_edge[values.starts] = is_edge[values.ends] = True
-        is_value = _between(is_edge).view(bool)
-        lengths = np.concatenate(([0], np.cumsum(values.lengths)))
-        texts = _strings(np.compress(is_value, self._data), lengths)
-        marked = self._data.copy()
-        marked[values.starts], is_value[values.starts] = _VALUE, False
-        return _strings(np.compress(~is_value, marked), self._bounds - lengths[first] + first), texts
+        return _between(is_edge).view(bool)
 
 
 def _between(edges: np.ndarray) -> np.ndarray:
@@ -218,6 +232,8 @@ class _Template:
 
     between: list[str]
     order: list[int]
+    is_canonical: bool
+    """Whether documents of this shape are of that form as they are."""
 
     @classmethod
     def of(cls, shape: str, render: Callable[[str], str]) -> _Template | None:
@@ -230,7 +246,8 @@ class _Template:
             found = _MARKED.split(render(text))
         except ValueError:
             return None
-        return cls(found[::2], [int(number) for number in found[1::2]])
+        between, order = found[::2], [int(number) for number in found[1::2]]
+        return cls(between, order, is_canonical=between == [*parts, end] and order == list(range(len(parts))))
 
     def filled(self, values: pa.Array, first: np.ndarray) -> pa.Array:
         """The documents whose first values these are."""

@@ -29,3 +29,5 @@ class Capabilities:
     """A connection that reads sees one moment, also after another `lock_tables`: no lock has to come before it."""
     has_floats_beyond_numbers: bool = True
     """Floats may be infinite, no number at all, or a negative zero; elsewhere these are refused, row by row."""
+    loads_by_key: bool = False
+    """An empty table is filled sooner by rows in the order of their keys."""

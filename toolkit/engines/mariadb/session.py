@@ -66,6 +66,7 @@ class MariaDBSession(DatabaseConnection):
         loads_without_key=False,
         has_one_writer=False,
         has_floats_beyond_numbers=False,
+        loads_by_key=True,
     )
     codec = CODEC
     insert = staticmethod(mysql.insert)

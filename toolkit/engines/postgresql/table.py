@@ -92,9 +92,17 @@ class PostgresRepository(TableRepository):
         found = (
             self._canonical(fetched)
             for condition, parameter in self._key_joins(keys)
-            for fetched in self._fetch(f"SELECT {fields} FROM {self.source(self.name)} AS t{condition}", parameter)
+            for fetched in self._fetch(
+                f"SELECT {fields} FROM {self.source(self.name)} AS t{condition}{self._order}", parameter
+            )
         )
         yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
+
+    @property
+    def _order(self) -> str:
+        if not self.spec.is_read_by_key or not self.spec.key:
+            return ""
+        return f" ORDER BY {', '.join(f't.{quoted(name)}' for name in self.spec.key)}"
 
     def sifted(self) -> Iterator[Sifted]:
         """All rows, taken apart into those that can be carried whole and those that cannot."""

@@ -212,7 +212,7 @@ Digests = tuple[TableDigest, TableDigest] | tuple[None, None]
 
 def _load(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Fill a table, which is empty or emptied; digest what is sent on the side, and what arrived where it lies."""
-    origin, repository, into = source.repository(plan.spec), target.repository(plan.spec), writer(plan, target)
+    origin, repository, into = _as_loaded(plan, source, target), target.repository(plan.spec), writer(plan, target)
     is_empty = plan.action is Action.LOAD or _emptied(plan, repository)
     if is_empty and isinstance(into, TakesAsSent) and into.takes_as_sent(origin):
         return _load_as_sent(plan, origin, repository, into, options, progress)
@@ -239,6 +239,11 @@ def _load(plan: TablePlan, source: Source, target: Connection, options: Options,
         progress.step(f"verify {plan.spec.name}")
         arrived = repository.stored_digest() if as_stored else repository.digest()
         return _verified(partial(origin.read, options.batch_rows), repository, sent.result(), arrived)
+
+
+def _as_loaded(plan: TablePlan, source: Source, target: Connection) -> RowSource:
+    """The rows in the order in which the target takes them soonest."""
+    return source.repository(replace(plan.spec, is_read_by_key=target.capabilities.loads_by_key))
 
 
 def _load_as_sent(
@@ -320,7 +325,7 @@ def _in_parts(plan: TablePlan, source: Source, target: Connection, options: Opti
     """Write and commit so many rows at a time, each part verified before its commit."""
     assert options.commit_every is not None
     rows = (
-        source.repository(plan.spec).read(options.batch_rows)
+        _as_loaded(plan, source, target).read(options.batch_rows)
         if plan.action is Action.LOAD
         else _differing(plan, source, options)
     )

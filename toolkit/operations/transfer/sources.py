@@ -97,6 +97,7 @@ class SourceTables:
             key=tuple(names[name] for name in spec.key),
             conditions=narrow.conditions,
             source_conditions=(),
+            is_read_by_key=narrow.is_read_by_key,
         )
 
     def renamed_column(self, spec: TableSpec, column: str) -> str:
