@@ -43,6 +43,11 @@ class Sample:
         return self.others > NOISE and self.seconds > 1
 
 
+def _environment(given: Mapping[str, str]) -> Mapping[str, str]:
+    """What a command sees: nothing that has Python compile its modules at each start, which no user's does."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {**given}
+
+
 def measure(
     command: Sequence[str],
     server: psutil.Process | Sequence[psutil.Process] | None = None,
@@ -65,7 +70,7 @@ def measure(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=told,
-            env={**os.environ, **(environment or {})},
+            env=_environment(environment or {}),
             cwd=ROOT,
         ) as process,
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from toolkit.core.tables import table_spec
 from toolkit.engines import connect
 from toolkit.engines.mariadb.catalogue import takes_bytes
 from toolkit.engines.mariadb.driver import Connection
+from toolkit.engines.mariadb.table import MariaDBRepository
 from toolkit.errors import (
     CollationConflictError,
     DatabaseUnavailableError,
@@ -63,6 +65,44 @@ def test_the_todos_go_there_and_back_verified_and_a_second_sync_writes_nothing(t
     back = sync(todos, "mariadb", other)
     assert {each.table: each.inserted for each in back.tables if each.inserted} == {"todo_tag": 23, "tag": 8}
     assert back.verified
+
+
+def test_rows_of_postgresql_come_by_their_keys_as_innodb_stores_them(
+    config: Config, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = sa.MetaData()
+    # Random ones, among them both signs of integers and a key of two columns.
+    sa.Table("one", metadata, sa.Column("id", sa.Uuid, primary_key=True))
+    sa.Table(
+        "two",
+        metadata,
+        sa.Column("a", sa.Integer, primary_key=True),
+        sa.Column("b", sa.LargeBinary(4), primary_key=True),
+    )
+    both = replace(config, databases={**config.databases, "mariadb": database}, models=metadata, tables_from="models")
+    databases.create(both.database("postgres"), metadata)
+    databases.execute(
+        both.database("postgres"),
+        "INSERT INTO one SELECT md5(n::text)::uuid FROM generate_series(1, 99) AS n",
+        "INSERT INTO two SELECT mod(n, 9) - 4, decode(left(md5(n::text), 8), 'hex') FROM generate_series(1, 99) AS n",
+    )
+    sent: dict[str, list[tuple[Any, ...]]] = {}
+    write = MariaDBRepository.load
+
+    def load(self: MariaDBRepository, batches: Iterable[pa.RecordBatch], rows: int) -> int:
+        def told() -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                columns = (batch.column(name).to_pylist() for name in self.spec.key)
+                sent.setdefault(self.spec.name, []).extend(zip(*columns, strict=True))
+                yield batch
+
+        return write(self, told(), rows)
+
+    monkeypatch.setattr(MariaDBRepository, "load", load)
+    assert sync(both, "postgres", "mariadb").verified
+    assert {name: (len(keys), keys == sorted(keys)) for name, keys in sent.items()} == dict.fromkeys(
+        ("one", "two"), (99, True)
+    )
 
 
 @pytest.mark.parametrize("scheme", ["mariadb", "mysql", "mysql+pymysql", "mysql+asyncmy", "mariadb+aiomysql"])

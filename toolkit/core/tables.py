@@ -51,8 +51,8 @@ class TableSpec:
 
     `conditions`, in the SQL of the database concerned, narrow it to the rows that meet all of them. The columns that
     are `insert_only` are written with new rows, and left alone in those that are there. The `source_conditions` narrow
-    it further where its rows are read from, and only there (`at_source`). With `is_read_by_key` they are best read in the
-    order of their keys.
+    it further where its rows are read from, and only there (`at_source`). With `is_read_by_key`, they are best read in
+    the order of their keys.
     """
 
     name: str

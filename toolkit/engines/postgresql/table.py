@@ -13,6 +13,7 @@ import pyarrow as pa
 from toolkit.compute.segments import SegmentTotals
 from toolkit.core.batches import BATCH_ROWS, sized
 from toolkit.core.digest import TableDigest, digest_schema
+from toolkit.core.logical import INTEGER_KINDS, Kind
 from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.catalogue import ColumnFacts
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
 
 _KEYS_A_QUERY = 10_000
 _READ_BYTES = 4_000_000
+# Keys by which other engines store rows, and that take little to compare: a collation's order is none of theirs.
+_ORDERED = {Kind.UUID, Kind.BYTES, *INTEGER_KINDS}
 
 
 class PostgresRepository(TableRepository):
@@ -100,9 +103,10 @@ class PostgresRepository(TableRepository):
 
     @property
     def _order(self) -> str:
-        if not self.spec.is_read_by_key or not self.spec.key:
+        keys = [self.spec.column(name) for name in self.spec.key if self.spec.is_read_by_key]
+        if not keys or any(column.type.kind not in _ORDERED for column in keys):
             return ""
-        return f" ORDER BY {', '.join(f't.{quoted(name)}' for name in self.spec.key)}"
+        return f" ORDER BY {', '.join(CODEC.adapter(c).fetch(f't.{quoted(c.name)}') for c in keys)}"
 
     def sifted(self) -> Iterator[Sifted]:
         """All rows, taken apart into those that can be carried whole and those that cannot."""
