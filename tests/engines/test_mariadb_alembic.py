@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pymysql
 import pytest
@@ -16,7 +17,7 @@ from tests.operations.test_migrate import write_revision
 from tests.servers import mariadb as server
 from toolkit.cli import run
 from toolkit.config import Config, Database
-from toolkit.engines.mariadb import alembic_session
+from toolkit.engines.mariadb import alembic_session, kept_column
 from toolkit.errors import (
     EXIT_INTERRUPTED,
     MigrationError,
@@ -268,6 +269,28 @@ def test_a_type_that_would_change_a_value_is_refused_by_row_before_anything_is_d
     server.run(database.address, "DELETE FROM t WHERE id = 7")
     migrate.upgrade(database, project)
     assert columns(database, "t") != before
+
+
+def test_nobody_writes_between_the_look_at_the_values_and_their_change(
+    project: Config, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.run(database.address, "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9))", "INSERT INTO t VALUES (1, 'a')")
+    write_revision(
+        project, f"def schema_upgrades():\n    op.alter_column('t', 'v', type_=sa.String(1))\n{NOTHING_MORE}", "n"
+    )
+    refused = []
+    look = kept_column._require_same
+
+    def looked(*given: Any) -> None:
+        look(*given)
+        with pytest.raises(pymysql.OperationalError, match="Lock wait timeout") as error:
+            server.run(database.address, "SET lock_wait_timeout = 1", "INSERT INTO t VALUES (2, 'long')")
+        refused.append(error)
+
+    monkeypatch.setattr(kept_column, "_require_same", looked)
+    migrate.upgrade(database, project)
+    assert len(refused) == 1
+    assert server.run(database.address, "SELECT v FROM t") == [("a",)]
 
 
 def test_keys_and_indexes_go_and_come_though_foreign_keys_rest_on_them(project: Config, database: Database) -> None:

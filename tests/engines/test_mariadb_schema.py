@@ -150,3 +150,17 @@ def test_what_came_once_is_the_same_the_next_time(config: Config, other: str) ->
         (1, "2024-01-02 03:04:06.000000", "00112233445566778899aabbccddeeff"),
         (2, "2024-01-02 01:04:05.000000", None),
     ]
+
+
+def test_generated_columns_are_stored_there_or_computed_as_they_were(config: Config, mariadb_url: str) -> None:
+    server.run(
+        mariadb_url,
+        "CREATE TABLE made (id int PRIMARY KEY, kept int AS (id + 1) STORED, told int AS (id + 2) VIRTUAL)",
+        "INSERT INTO made (id) VALUES (1)",
+    )
+    assert sync(config, "one", "sqlite", tables=("made",)).verified
+    with connect(config.database("sqlite")) as connection:
+        found = connection.sqlalchemy.exec_driver_sql("SELECT name, hidden FROM pragma_table_xinfo('made')").all()
+        assert connection.sqlalchemy.exec_driver_sql("SELECT * FROM made").all() == [(1, 2, 3)]
+    # 2 is VIRTUAL, 3 is STORED ("PRAGMA table_xinfo" of SQLite's manual).
+    assert found == [("id", 0), ("kept", 3), ("told", 2)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,8 @@ from tests.operations.test_since_seen import EXACT, VERSION, at, names
 from tests.servers import mariadb as server
 from toolkit.config import Config, Database
 from toolkit.engines import connect
+from toolkit.engines.mariadb.running import running_transactions
+from toolkit.engines.mariadb.session import MariaDBSession
 from toolkit.errors import PrivilegeError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
@@ -138,6 +140,30 @@ def test_what_a_transaction_is_known_by(items: Config) -> None:
         assert seen(own) == [(False, True)]
         slow.execute("DELETE FROM item")
         assert seen(own) == [(True, True)]
+
+
+def test_what_ends_while_the_snapshot_is_taken_is_known_too(items: Config) -> None:
+    put(items, "mariadb", item(1, 10))
+    address = items.database("mariadb").address
+    change = "UPDATE item SET version = version + 1"
+
+    def ids(begin: Callable[[], object]) -> set[str]:
+        with connect(items.database("mariadb")) as reader:
+            assert isinstance(reader, MariaDBSession)
+            return {one for each in running_transactions(reader, begin) for one in each.ids}
+
+    with transaction(items) as slow:
+        slow.execute("SELECT CONNECTION_ID()")
+        [(own,)] = slow.fetchall()
+        slow.execute(change)
+        # It was committed behind the snapshot's moment, for all that is known.
+        assert any(one.startswith(f"s{own}@") for one in ids(slow.connection.commit))
+    # One that begins and ends then is seen by nothing but the number that is counted up.
+    assert any(one.startswith("b") for one in ids(lambda: server.run(address, change)))
+    # Other tests write to the server, too, but not all the time.
+    deadline = time.monotonic() + 60
+    while any(one.startswith("b") for one in ids(lambda: None)):
+        assert time.monotonic() < deadline
 
 
 def test_one_that_was_prepared_and_has_no_session_may_be_any(items: Config) -> None:
