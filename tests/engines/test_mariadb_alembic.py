@@ -278,18 +278,24 @@ def test_nobody_writes_between_the_look_at_the_values_and_their_change(
     write_revision(
         project, f"def schema_upgrades():\n    op.alter_column('t', 'v', type_=sa.String(1))\n{NOTHING_MORE}", "n"
     )
-    refused = []
-    look = kept_column._require_same
+    look, writing = kept_column._require_same, []
+
+    def write() -> None:
+        server.run(database.address, "INSERT INTO t VALUES (2, 'long')")
 
     def looked(*given: Any) -> None:
         look(*given)
-        with pytest.raises(pymysql.OperationalError, match="Lock wait timeout") as error:
-            server.run(database.address, "SET lock_wait_timeout = 1", "INSERT INTO t VALUES (2, 'long')")
-        refused.append(error)
+        writing.append(pool.submit(write))
+        # Of somebody who has waited for a row, the change itself would wait.
+        waiting = "SELECT 1 FROM information_schema.processlist WHERE db = database() AND info LIKE 'INSERT INTO t V%'"
+        while not server.run(database.address, waiting):
+            time.sleep(0.01)
 
     monkeypatch.setattr(kept_column, "_require_same", looked)
-    migrate.upgrade(database, project)
-    assert len(refused) == 1
+    with ThreadPoolExecutor() as pool:
+        migrate.upgrade(database, project)
+        with pytest.raises(pymysql.DataError, match="Data too long"):
+            writing[0].result()
     assert server.run(database.address, "SELECT v FROM t") == [("a",)]
 
 

@@ -106,7 +106,7 @@ class Connection(Base):
                 rows = incoming.rows(most, size)
             except EOFError:
                 raise self._lost() from None
-            if rows.starts:
+            if len(rows.heads) > 1:
                 try:
                     yield rows
                 except GeneratorExit:

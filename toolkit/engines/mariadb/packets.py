@@ -11,7 +11,7 @@ ERROR, _END, _SHORTEST_LONG = 0xFF, 0xFE, 9
 # A packet of this length goes on in the next.
 _WHOLE = 0xFFFFFF
 # Three bytes of a packet's length, one of its number.
-_HEAD_BYTES = 4
+HEAD_BYTES = 4
 _head = Struct("<I").unpack_from
 _READ_BYTES = 1 << 18
 
@@ -20,9 +20,8 @@ class Packets(NamedTuple):
     """Rows of a result."""
 
     data: bytes
-    starts: Sequence[int]
-    """Where each begins."""
-    ends: Sequence[int]
+    heads: Sequence[int]
+    """Where the head of each begins; the last number is where the last row ends."""
 
 
 class Incoming:
@@ -41,15 +40,15 @@ class Incoming:
         Raises:
             EOFError: there are no more bytes, and there was no end.
         """
-        starts: list[int] = []
-        ends: list[int] = []
-        position = 0
+        heads = [0]
         while True:
-            position = self._walk(position, most, size, starts, ends)
-            if ends and self._is_last(starts[-1], ends[-1]):
+            self._walk(heads, most, size)
+            position = heads[-1]
+            if position and self._is_last(heads[-2] + HEAD_BYTES, position):
                 self.is_at_end = True
-                self.last = bytes(self._held[starts.pop() : ends.pop()])
-            if self.is_at_end or len(starts) == most or position >= size:
+                heads.pop()
+                self.last = bytes(self._held[heads[-1] + HEAD_BYTES : position])
+            if self.is_at_end or len(heads) > most or position >= size:
                 break
             if not (more := self._read(_READ_BYTES)):
                 raise EOFError
@@ -57,39 +56,39 @@ class Incoming:
         with memoryview(self._held) as held:
             data = bytes(held[:position])
         del self._held[:position]
-        return Packets(data, starts, ends)
+        return Packets(data, heads)
 
-    def _walk(self, position: int, most: int, size: int, starts: list[int], ends: list[int]) -> int:
-        """Note where whole packets begin and end, from a position on; where the next begins."""
-        held = self._held
-        length_of, there, begin, end = _head, len(held), starts.append, ends.append
-        while position < size and len(starts) < most and position + _HEAD_BYTES <= there:
+    def _walk(self, heads: list[int], most: int, size: int) -> None:
+        """Note where the heads of whole packets begin, from the last one on, which is the end of those before."""
+        held, position, length_of, note = self._held, heads[-1], _head, heads.append
+        there = len(held)
+        for _ in range(most + 1 - len(heads)):
+            if position >= size or position + HEAD_BYTES > there:
+                break
             length = length_of(held, position)[0] & _WHOLE
-            following = position + _HEAD_BYTES + length
+            following = position + HEAD_BYTES + length
             if length == _WHOLE:
                 following = self._put_together(position)
                 there = len(held)
             if following > there:
                 break
-            begin(position + _HEAD_BYTES)
-            end(following)
+            note(following)
             position = following
-        return position
 
     def _put_together(self, position: int) -> int:
         """Take out the heads of the packets in which one goes on; where it ends, past all bytes if it has not come."""
         held, heads, at, length = self._held, [position], position, _WHOLE
         while length == _WHOLE:
-            if at + _HEAD_BYTES > len(held):
+            if at + HEAD_BYTES > len(held):
                 return len(held) + 1
             length = _head(held, at)[0] & _WHOLE
-            at += _HEAD_BYTES + length
+            at += HEAD_BYTES + length
             heads.append(at)
         if at > len(held):
             return at
         for head in reversed(heads[1:-1]):
-            del held[head : head + _HEAD_BYTES]
-        return at - _HEAD_BYTES * (len(heads) - 2)
+            del held[head : head + HEAD_BYTES]
+        return at - HEAD_BYTES * (len(heads) - 2)
 
     def _is_last(self, start: int, end: int) -> bool:
         first = self._held[start] if end > start else ERROR

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.mariadb.adapters import CODEC
-from toolkit.engines.mariadb.packets import Packets
+from toolkit.engines.mariadb.packets import HEAD_BYTES, Packets
 
 Places = npt.NDArray[np.int64]
 
@@ -43,7 +43,7 @@ def batch_of(columns: Sequence[ColumnSpec], packets: Packets, schema: pa.Schema)
     per_row = 2 * len(columns)
     found = []
     for place, (column, own) in enumerate(zip(columns, values, strict=True)):
-        rows = np.arange(len(packets.starts)) * per_row + 2 * place + 1
+        rows = np.arange(len(packets.heads) - 1) * per_row + 2 * place + 1
         taken = fields.take(pa.array(rows, mask=own.are_null if own.are_null.any() else None))
         found.append(CODEC.adapter(column).incoming(taken))
     return pa.record_batch(found, schema=schema)
@@ -51,12 +51,13 @@ def batch_of(columns: Sequence[ColumnSpec], packets: Packets, schema: pa.Schema)
 
 def _values(packets: Packets, columns: int) -> list[_Values]:
     data = np.frombuffer(packets.data, np.uint8)
-    at = np.array(packets.starts, np.int64)
+    heads = np.array(packets.heads, np.int64)
+    at = heads[:-1] + HEAD_BYTES
     found = []
     for _ in range(columns):
         found.append(_next_values(data, at))
         at = found[-1].ends
-    if not np.array_equal(at, packets.ends):
+    if not np.array_equal(at, heads[1:]):
         raise ValueError(f"rows of other columns than the {columns} that were asked for")
     return found
 
