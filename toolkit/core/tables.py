@@ -12,6 +12,7 @@ from sqlalchemy import Column, Computed, ForeignKeyConstraint, MetaData, Table, 
 from sqlalchemy.sql.ddl import sort_tables_and_constraints
 from sqlalchemy.types import TypeEngine
 
+from toolkit.core.cycles import circles
 from toolkit.core.types import MAX_DECIMAL_DIGITS, Kind, LogicalType, logical_type
 from toolkit.errors import ConfigurationError, UnknownNameError
 
@@ -300,7 +301,14 @@ def usable_tables(metadata: MetaData) -> tuple[tuple[TableSpec, ...], tuple[Conf
 
 
 def _ordered(metadata: MetaData) -> list[Table]:
-    return [table for table, _ in _sorted(metadata.tables.values()) if table is not None]
+    """Parents first; foreign keys of tables that depend on one another in a circle do not count."""
+    tables = metadata.tables.values()
+    circle = circles({table: {each.referred_table for each in table.foreign_key_constraints} for table in tables})
+
+    def is_in_circle(key: ForeignKeyConstraint) -> bool | None:
+        return True if circle[key.table] == circle[key.referred_table] else None
+
+    return [table for table, _ in _sorted(tables, is_in_circle) if table is not None]
 
 
 # By table, a condition in the database's own SQL, or several that hold together.
@@ -356,7 +364,9 @@ def child_by(table: Table, columns: Iterable[str] = ()) -> TableSpec:
     return TableSpec(table.fullname, found, key, (), foreign_keys, table)
 
 
-_sorted: Callable[[Iterable[Table]], list[tuple[Table | None, object]]] = sort_tables_and_constraints
+_sorted: Callable[
+    [Iterable[Table], Callable[[ForeignKeyConstraint], bool | None]], list[tuple[Table | None, object]]
+] = sort_tables_and_constraints
 
 
 def in_cycle(specs: Sequence[TableSpec]) -> frozenset[str]:
