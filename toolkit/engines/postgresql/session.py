@@ -292,6 +292,14 @@ class PostgresSession(DatabaseConnection):
             self._reader = None
 
     @contextmanager
+    def reads_without_sorting(self) -> Iterator[None]:
+        """Let the server put groups of rows together by hashing alone, as far as it can."""
+        with self.translated(), self.reader().cursor() as cursor:
+            cursor.execute("SET LOCAL enable_sort = off")
+            yield
+            cursor.execute("SET LOCAL enable_sort TO DEFAULT")
+
+    @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn errors of psycopg and ADBC into this package's."""
         import adbc_driver_manager

@@ -13,6 +13,7 @@ from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
 from psycopg.sql import Identifier
 
+from toolkit.core.logical import INTEGER_KINDS, Kind
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.values import shortened
 from toolkit.engines.portable.adapters import MisfitError
@@ -21,6 +22,18 @@ from toolkit.engines.postgresql.adapters import CODEC
 
 # Where a statement takes its value. No identifier can hold this character, as one can `%s` or `$1`.
 VALUE = "\x00"
+
+
+# Keys by which other engines store rows, and that take little to compare: a collation's order is none of theirs.
+_ORDERED = {Kind.UUID, Kind.BYTES, *INTEGER_KINDS}
+
+
+def in_order(spec: TableSpec) -> str:
+    """The order in which the rows of `t` are best read, if there is one."""
+    keys = [spec.column(name) for name in spec.key if spec.is_read_by_key]
+    if not keys or any(column.type.kind not in _ORDERED for column in keys):
+        return ""
+    return f" ORDER BY {', '.join(CODEC.adapter(each).fetch(f't.{quoted(each.name)}') for each in keys)}"
 
 
 def quoted(name: str) -> str:

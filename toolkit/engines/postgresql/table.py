@@ -13,7 +13,6 @@ import pyarrow as pa
 from toolkit.compute.segments import SegmentTotals
 from toolkit.core.batches import BATCH_ROWS, sized
 from toolkit.core.digest import TableDigest, digest_schema
-from toolkit.core.logical import INTEGER_KINDS, Kind
 from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.catalogue import ColumnFacts
@@ -38,6 +37,7 @@ from toolkit.engines.postgresql.sql import (
     UncarriedValueError,
     canonical_batch,
     digest_word,
+    in_order,
     key_documents,
     qualified,
     quoted,
@@ -60,8 +60,6 @@ if TYPE_CHECKING:
 
 _KEYS_A_QUERY = 10_000
 _READ_BYTES = 4_000_000
-# Keys by which other engines store rows, and that take little to compare: a collation's order is none of theirs.
-_ORDERED = {Kind.UUID, Kind.BYTES, *INTEGER_KINDS}
 
 
 class PostgresRepository(TableRepository):
@@ -92,21 +90,15 @@ class PostgresRepository(TableRepository):
             yield from super().read(batch_rows, keys)
             return
         fields = ", ".join(CODEC.adapter(c).fetch(f"t.{quoted(c.name)}") for c in self.spec.columns)
+        order = in_order(self.spec)
         found = (
             self._canonical(fetched)
             for condition, parameter in self._key_joins(keys)
             for fetched in self._fetch(
-                f"SELECT {fields} FROM {self.source(self.name)} AS t{condition}{self._order}", parameter
+                f"SELECT {fields} FROM {self.source(self.name)} AS t{condition}{order}", parameter
             )
         )
         yield from sized(found, self._fitting_rows(batch_rows), self.batch_bytes)
-
-    @property
-    def _order(self) -> str:
-        keys = [self.spec.column(name) for name in self.spec.key if self.spec.is_read_by_key]
-        if not keys or any(column.type.kind not in _ORDERED for column in keys):
-            return ""
-        return f" ORDER BY {', '.join(CODEC.adapter(c).fetch(f't.{quoted(c.name)}') for c in keys)}"
 
     def sifted(self) -> Iterator[Sifted]:
         """All rows, taken apart into those that can be carried whole and those that cannot."""
@@ -165,19 +157,12 @@ class PostgresRepository(TableRepository):
         )
         totals = SegmentTotals.empty(count)
         # PostgreSQL takes the segments for as many as the rows, and would sort these on disk: 2.9 s instead of 1.5 s.
-        with self._without_sorting():
+        with self.connection.reads_without_sorting():
             for fetched in self._fetch(query, None):
                 segments = fetched.columns[0].to_numpy()
                 totals.rows[segments] = fetched.columns[1].to_numpy()
                 totals.totals[segments] = fetched.columns[2].to_numpy().view(np.uint64)
         return totals
-
-    @contextmanager
-    def _without_sorting(self) -> Iterator[None]:
-        with self.connection.translated(), self.connection.reader().cursor() as cursor:
-            cursor.execute("SET LOCAL enable_sort = off")
-            yield
-            cursor.execute("SET LOCAL enable_sort TO DEFAULT")
 
     def digest(self, keys: pa.Table | None = None) -> TableDigest:
         """The digest of all rows, or of those with these keys, computed by the server within this transaction."""
