@@ -16,6 +16,7 @@ from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError
 from toolkit.operations.sync import sync
+from toolkit.operations.transfer.options import Mode, Options
 
 HERE = Path(__file__).parent
 
@@ -150,3 +151,32 @@ def test_what_came_once_is_the_same_the_next_time(config: Config, other: str) ->
         (1, "2024-01-02 03:04:06.000000", "00112233445566778899aabbccddeeff"),
         (2, "2024-01-02 01:04:05.000000", None),
     ]
+
+
+def test_tables_whose_names_differ_by_case_alone_are_tables_of_their_own(
+    mariadb_server: str, mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    server.run(
+        mariadb_url,
+        "CREATE TABLE T (id int PRIMARY KEY, a varchar(9), b int UNIQUE)",
+        "CREATE TABLE t (id int PRIMARY KEY, z double, moved timestamp ON UPDATE CURRENT_TIMESTAMP)",
+        "CREATE TABLE u (id int PRIMARY KEY, own int, CONSTRAINT one FOREIGN KEY (own) REFERENCES t (id))",
+        "CREATE TABLE U (id int PRIMARY KEY, own int, CONSTRAINT two FOREIGN KEY (own) REFERENCES T (id))",
+        "INSERT INTO T VALUES (1, 'x', 3)",
+        "INSERT INTO t VALUES (2, 2.5, '2024-01-01')",
+        "INSERT INTO u VALUES (1, 2)",
+        "INSERT INTO U VALUES (1, 1)",
+    )
+    with server.database(mariadb_server) as back:
+        named = {"sqlite": urls["sqlite"], "one": mariadb_url, "back": back}
+        config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+        assert sync(config, "one", "back").verified
+        server.run(mariadb_url, "UPDATE t SET z = 3", "UPDATE T SET a = 'y'", "UPDATE U SET own = NULL")
+        assert sync(config, "one", "back", options=Options(mode=Mode.REPLACE)).verified
+        for table in "TtuU":
+            query = f"SELECT * FROM {table}"
+            assert server.run(back, query) == server.run(mariadb_url, query)
+    # Of an engine that takes both names for one.
+    assert sync(config, "one", "sqlite").verified
+    with connect(config.database("sqlite")) as connection:
+        assert {*connection.schema().metadata.tables} == {"T", "t_2", "U", "u_2"}

@@ -25,10 +25,10 @@ from toolkit.engines.portable.connection import unmapped_child
 from toolkit.errors import SchemaMismatchError
 
 _TRANSACTIONAL = "InnoDB"
-_TRIGGERS = """
+_TRIGGERS = f"""
 SELECT t.event_object_table AS place, t.trigger_name AS name, t.action_timing AS moment, t.event_manipulation AS event
 FROM information_schema.triggers AS t
-WHERE t.event_object_schema = coalesce(:schema, database()) AND t.event_object_table IN :tables
+WHERE t.event_object_schema = coalesce(:schema, database()) AND {catalogue.named("t.event_object_table", "IN :tables")}
 ORDER BY t.trigger_name
 """
 _NEVER_HELD = "MariaDB has no way to keep a trigger from firing"
@@ -138,7 +138,7 @@ class MariaDBConnection(MariaDBSession):
         """The application's triggers that fire when rows of these tables are written; none can be held."""
         found: dict[str, list[Any]] = defaultdict(list)
         for schema in dict.fromkeys(spec.table.schema for spec in specs):
-            names = {spec.table.name: spec.name for spec in specs if spec.table.schema == schema}
+            names = catalogue.Names((spec.table.name, spec.name) for spec in specs if spec.table.schema == schema)
             with self.translated():
                 for row in catalogue.rows(self.sqlalchemy, _TRIGGERS, schema=schema, tables=list(names)):
                     found[names[row.place]].append(row)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from toolkit.engines.mariadb.catalogue import rows
+from toolkit.engines.mariadb.catalogue import named, rows
 from toolkit.engines.mariadb.rights import sees_all
 from toolkit.engines.portable.codec import shown
 from toolkit.errors import MissingParentError, StatementError
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
     from toolkit.engines.mariadb.session import MariaDBSession
 
-_KEYS = """
+_KEYS = f"""
 SELECT k.table_schema AS place, k.table_name AS name, k.constraint_name AS own, k.column_name AS part,
        k.referenced_table_schema AS parent_place, k.referenced_table_name AS parent,
-       k.referenced_column_name AS parent_part, database() AS here
+       k.referenced_column_name AS parent_part, database() AS here, @@lower_case_table_names AS folds
 FROM information_schema.key_column_usage AS k
-WHERE (k.table_schema = coalesce(:schema, database()) AND k.table_name = :table AND k.referenced_table_name <> '')
-OR (k.referenced_table_schema = coalesce(:schema, database()) AND k.referenced_table_name = :table)
+WHERE (k.table_schema = coalesce(:schema, database()) AND {named("k.table_name", "= :table")}
+AND k.referenced_table_name <> '')
+OR (k.referenced_table_schema = coalesce(:schema, database()) AND {named("k.referenced_table_name", "= :table")})
 ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position
 """
-_NULLABLE = """
+_NULLABLE = f"""
 SELECT c.column_name AS name FROM information_schema.columns AS c
-WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table AND c.is_nullable = 'YES'
+WHERE c.table_schema = coalesce(:schema, database()) AND {named("c.table_name", "= :table")} AND c.is_nullable = 'YES'
 AND c.is_generated = 'NEVER'
 """
 
@@ -67,10 +68,11 @@ def keys_of(connection: MariaDBSession, spec: TableSpec) -> Sequence[StoredKey]:
     parts: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
     for row in rows(connection.sqlalchemy, _KEYS, schema=spec.table.schema, table=spec.table.name):
         parts[row.place, row.name, row.own].append(row)
+    own = _place_of(spec)
     return [
         StoredKey(
-            _place(row.place, row.name, row.here),
-            _place(row.parent_place, row.parent, row.here),
+            _place(own, row, row.place, row.name),
+            _place(own, row, row.parent_place, row.parent),
             tuple((each.part, each.parent_part) for each in found),
         )
         for found in parts.values()
@@ -78,8 +80,10 @@ def keys_of(connection: MariaDBSession, spec: TableSpec) -> Sequence[StoredKey]:
     ]
 
 
-def _place(schema: str, name: str, here: str) -> Place:
-    return Place(None if schema == here else schema, name)
+def _place(own: Place, row: Any, schema: str, name: str) -> Place:
+    """Where a table is; `own` is one by its model's name, which some servers write small."""
+    found = Place(None if schema == row.here else schema, name)
+    return own if row.folds and found.full_name.lower() == own.full_name.lower() else found
 
 
 def unmodelled(connection: MariaDBSession, specs: Sequence[TableSpec]) -> Sequence[StoredKey]:
