@@ -180,3 +180,23 @@ def test_tables_whose_names_differ_by_case_alone_are_tables_of_their_own(
     assert sync(config, "one", "sqlite").verified
     with connect(config.database("sqlite")) as connection:
         assert {*connection.schema().metadata.tables} == {"T", "t_2", "U", "u_2"}
+
+
+def test_tables_of_aria_are_read_and_that_a_column_is_invisible_is_told(
+    mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    server.run(
+        mariadb_url,
+        "CREATE TABLE one (id int PRIMARY KEY, a int INVISIBLE DEFAULT 7) ENGINE=Aria",
+        "CREATE TABLE two (id int PRIMARY KEY)",
+        "INSERT INTO one (id) VALUES (1), (2)",
+    )
+    named = {"sqlite": urls["sqlite"], "one": mariadb_url}
+    config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+    result = sync(config, "one", "sqlite")
+    assert result.verified
+    assert [each.reason for each in result.warnings if each.table == "one"] == [
+        "INVISIBLE: It is a column like others there."
+    ]
+    with connect(config.database("sqlite")) as connection:
+        assert sorted(connection.sqlalchemy.execute(sa.text("SELECT * FROM one"))) == [(1, 7), (2, 7)]

@@ -89,6 +89,8 @@ class _Found:
             self._notes.append(
                 Note(table, "ON UPDATE CURRENT_TIMESTAMP", "No other engine has it.", row.name, is_of_made=True)
             )
+        if "invisible" in extra:
+            self._notes.append(Note(table, "INVISIBLE", "It is a column like others there.", row.name, is_of_made=True))
         if _SEQUENCE.search(row.standard or ""):
             self._notes.append(Note(table, f"default {row.standard}", _WITHOUT_SEQUENCE, row.name))
         is_numbered = "auto_increment" in extra
