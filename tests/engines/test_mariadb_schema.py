@@ -200,3 +200,25 @@ def test_tables_of_aria_are_read_and_that_a_column_is_invisible_is_told(
     ]
     with connect(config.database("sqlite")) as connection:
         assert sorted(connection.sqlalchemy.execute(sa.text("SELECT * FROM one"))) == [(1, 7), (2, 7)]
+
+
+def test_defaults_of_bytes_that_are_no_text_and_of_zero_dates_are_the_same_there(
+    mariadb_server: str, mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    """The server's own statement has them as bytes, and is no text that it would take."""
+    server.run(
+        mariadb_url,
+        "SET sql_mode = ''",
+        "CREATE TABLE one (id int PRIMARY KEY, day date NOT NULL DEFAULT '0000-00-00', "
+        "a varbinary(9) DEFAULT x'005C27ff0a3f', b varbinary(9) DEFAULT 'é', "
+        "c varchar(9) DEFAULT 'it''s')",
+    )
+    with server.database(mariadb_server) as back:
+        named = {"sqlite": urls["sqlite"], "one": mariadb_url, "back": back}
+        config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+        assert sync(config, "one", "back").verified
+        rows = server.run(back, "INSERT INTO one (id, day) VALUES (1, '2024-01-01')", "SELECT a, b, c FROM one")
+        assert server.run(back, "SELECT DEFAULT(day) = 0 FROM one") == [(1,)]
+        assert rows == [(bytes.fromhex("005C27ff0a3f"), "é".encode(), "it's")]
+    told = {(each.column, each.reason.partition(":")[0]) for each in sync(config, "one", "sqlite").warnings}
+    assert told >= {("a", "default '\\0\\\\''?\\n?'"), ("b", "default 'é'")}

@@ -16,8 +16,9 @@ from toolkit.core.tables import ForeignKeySpec, TableSpec, child_by
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.contract import Script
 from toolkit.engines.mariadb import catalogue
+from toolkit.engines.mariadb.definitions import definition
 from toolkit.engines.mariadb.dialect import is_enforced
-from toolkit.engines.mariadb.modes import MODES, set_mode
+from toolkit.engines.mariadb.modes import MADE, set_mode
 from toolkit.engines.mariadb.session import BY_ROWS, MariaDBSession
 from toolkit.engines.mariadb.stored_keys import Place, StoredKey, keys_of, require_parents, unmodelled
 from toolkit.engines.mariadb.table import MariaDBRepository
@@ -85,8 +86,8 @@ class MariaDBConnection(MariaDBSession):
         """The server's own statements, which make these tables just as they are, in the mode that they mean."""
         quote = self.sqlalchemy.dialect.identifier_preparer.format_table
         with self.translated():
-            made = [self.run(f"SHOW CREATE TABLE {quote(table)}".replace("%%", "%"))[0][1] for table in tables]
-        return [set_mode(*MODES), *made]
+            made = [definition(self.raw, quote(table).replace("%%", "%")) for table in tables]
+        return [set_mode(*MADE), *made]
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         with self.translated():
