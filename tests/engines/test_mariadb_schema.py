@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pymysql
 import pytest
 import sqlalchemy as sa
 
@@ -222,3 +223,32 @@ def test_defaults_of_bytes_that_are_no_text_and_of_zero_dates_are_the_same_there
         assert rows == [(bytes.fromhex("005C27ff0a3f"), "é".encode(), "it's")]
     told = {(each.column, each.reason.partition(":")[0]) for each in sync(config, "one", "sqlite").warnings}
     assert told >= {("a", "default '\\0\\\\''?\\n?'"), ("b", "default 'é'")}
+
+
+def test_checks_from_another_engine_take_the_same_values(
+    mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    tried = {
+        "a text CHECK (length(a) < 5)": ("'éééé'", "'ééééé'"),
+        "b text CHECK (trim(b) <> 'x')": ("'y'", "' x '"),
+        "c real CHECK (c > 0.1)": ("0.2", "0.1"),
+        "d text CHECK (d GLOB 'A*')": ("'Ab'", "'ab'"),
+        "e text CHECK (e LIKE 'A%' OR e LIKE '%@')": ("'ab'", None),
+    }
+    named = {"sqlite": urls["sqlite"], "one": mariadb_url}
+    config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+    made = f"CREATE TABLE one (id integer PRIMARY KEY, {', '.join(tried)})"
+    execute(config.database("sqlite"), made, *(f"INSERT INTO one ({c[0]}) VALUES ({v})" for c, (v, _) in tried.items()))
+    result = sync(config, "sqlite", "one")
+    assert result.verified
+    # The collation of what is made tells letters by case, as its LIKE does.
+    told = [each.reason for each in result.warnings if each.outcome == NOT_CARRIED]
+    assert len(told) == 1
+    assert "LIKE ignores case in one of the engines alone" in told[0]
+    for column, (_, refused) in tried.items():
+        if refused is not None:
+            insert = f"INSERT INTO one (id, {column[0]}) VALUES (99, {refused})"
+            with pytest.raises(sa.exc.IntegrityError):
+                execute(config.database("sqlite"), insert)
+            with pytest.raises(pymysql.err.OperationalError, match="CONSTRAINT"):
+                server.run(mariadb_url, insert)
