@@ -237,6 +237,40 @@ def schema_upgrades():
         server.run(database.address, insert)
 
 
+def test_a_changed_column_keeps_what_only_mariadb_has(project: Config, database: Database) -> None:
+    server.run(
+        database.address,
+        "CREATE TABLE parent (id INT PRIMARY KEY)",
+        "CREATE TABLE t (id INT PRIMARY KEY, moved TIMESTAMP NULL DEFAULT NULL ON UPDATE current_timestamp(), "
+        "hidden INT INVISIBLE DEFAULT 7, kept INT AS (id * 2) STORED, own INT CHECK (own > 0), remark INT COMMENT 'x', "
+        "details JSON, `a%b` INT, parent INT, FOREIGN KEY (parent) REFERENCES parent (id), "
+        "CONSTRAINT remark CHECK (id < 100)) COLLATE utf8mb4_general_ci",
+        "INSERT INTO t (id, own) VALUES (1, 1)",
+    )
+    same = ("moved", "hidden", "kept", "own", "a%b")
+    lines = [
+        *(f"op.alter_column('t', {name!r}, comment='m')" for name in same),
+        "op.alter_column('t', 'own', nullable=False)",
+        "op.alter_column('t', 'remark', comment=None)",
+        "op.alter_column('t', 'details', type_=sa.Text())",
+        "op.drop_constraint('t_parent_fkey', 't', type_='foreignkey')",
+        "op.drop_index('nothing', 't', if_exists=True)",
+    ]
+    before = columns(database, "t")
+    body = "".join(f"    {line}\n" for line in lines)
+    write_revision(project, f"def schema_upgrades():\n{body}{NOTHING_MORE}", "n")
+    migrate.upgrade(database, project)
+    after = columns(database, "t")
+    expected = {name: f"{before[name]} COMMENT 'm'" for name in same}
+    expected["own"] = "int(11) NOT NULL COMMENT 'm' CHECK (`own` > 0)"
+    assert {name: after[name] for name in same} == expected
+    assert after["remark"] == "int(11) DEFAULT NULL"
+    assert after["details"] == "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL"
+    [(_, made)] = server.run(database.address, "SHOW CREATE TABLE t")
+    assert "FOREIGN KEY" not in made
+    assert "CONSTRAINT `remark` CHECK (`id` < 100)" in made
+
+
 @pytest.mark.parametrize(
     ("definition", "value", "type_"),
     [
@@ -417,7 +451,11 @@ def test_a_connection_is_given_back_as_it_was(database: Database) -> None:
         undo = database.kind.begin_migrations(connection, only_reads=False)
         connection.exec_driver_sql("CREATE TABLE a (\"b c\" INT DEFAULT (length('\\')))")
         assert [each["name"] for each in sa.inspect(connection).get_columns("a")] == ["b c"]
+        alembic_session.lock(connection)
         undo()
+        # The next upgrade would wait for an hour.
+        free = f"SELECT IS_FREE_LOCK({alembic_session._lock_of(connection)})"
+        assert connection.exec_driver_sql(free).scalar() == 1
         assert connection.exec_driver_sql(asked).all() == before
         text = sa.literal("\\").compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
         assert str(text) == r"'\\'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pymysql
 import pytest
 import sqlalchemy as sa
 
@@ -16,6 +17,7 @@ from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError
 from toolkit.operations.sync import sync
+from toolkit.operations.transfer.options import Mode, Options
 
 HERE = Path(__file__).parent
 
@@ -164,3 +166,103 @@ def test_generated_columns_are_stored_there_or_computed_as_they_were(config: Con
         assert connection.sqlalchemy.exec_driver_sql("SELECT * FROM made").one() == (1, 2, 3)
     # 2 is VIRTUAL, 3 is STORED ("PRAGMA table_xinfo" of SQLite's manual).
     assert {each.name: each.hidden for each in hidden} == {"id": 0, "kept": 3, "told": 2}
+
+
+def test_tables_whose_names_differ_by_case_alone_are_tables_of_their_own(
+    mariadb_server: str, mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    server.run(
+        mariadb_url,
+        "CREATE TABLE T (id int PRIMARY KEY, a varchar(9), b int UNIQUE)",
+        "CREATE TABLE t (id int PRIMARY KEY, z double, moved timestamp ON UPDATE CURRENT_TIMESTAMP)",
+        "CREATE TABLE u (id int PRIMARY KEY, own int, CONSTRAINT one FOREIGN KEY (own) REFERENCES t (id))",
+        "CREATE TABLE U (id int PRIMARY KEY, own int, CONSTRAINT two FOREIGN KEY (own) REFERENCES T (id))",
+        "INSERT INTO T VALUES (1, 'x', 3)",
+        "INSERT INTO t VALUES (2, 2.5, '2024-01-01')",
+        "INSERT INTO u VALUES (1, 2)",
+        "INSERT INTO U VALUES (1, 1)",
+    )
+    with server.database(mariadb_server) as back:
+        named = {"sqlite": urls["sqlite"], "one": mariadb_url, "back": back}
+        config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+        assert sync(config, "one", "back").verified
+        server.run(mariadb_url, "UPDATE t SET z = 3", "UPDATE T SET a = 'y'", "UPDATE U SET own = NULL")
+        assert sync(config, "one", "back", options=Options(mode=Mode.REPLACE)).verified
+        for table in "TtuU":
+            query = f"SELECT * FROM {table}"
+            assert server.run(back, query) == server.run(mariadb_url, query)
+    # Of an engine that takes both names for one.
+    assert sync(config, "one", "sqlite").verified
+    with connect(config.database("sqlite")) as connection:
+        assert {*connection.schema().metadata.tables} == {"T", "t_2", "U", "u_2"}
+
+
+def test_tables_of_aria_are_read_and_that_a_column_is_invisible_is_told(
+    mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    server.run(
+        mariadb_url,
+        "CREATE TABLE one (id int PRIMARY KEY, a int INVISIBLE DEFAULT 7) ENGINE=Aria",
+        "CREATE TABLE two (id int PRIMARY KEY)",
+        "INSERT INTO one (id) VALUES (1), (2)",
+    )
+    named = {"sqlite": urls["sqlite"], "one": mariadb_url}
+    config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+    result = sync(config, "one", "sqlite")
+    assert result.verified
+    assert [each.reason for each in result.warnings if each.table == "one"] == [
+        "INVISIBLE: It is a column like others there."
+    ]
+    with connect(config.database("sqlite")) as connection:
+        assert sorted(connection.sqlalchemy.execute(sa.text("SELECT * FROM one"))) == [(1, 7), (2, 7)]
+
+
+def test_defaults_of_bytes_that_are_no_text_and_of_zero_dates_are_the_same_there(
+    mariadb_server: str, mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    """The server's own statement has them as bytes, and is no text that it would take."""
+    server.run(
+        mariadb_url,
+        "SET sql_mode = ''",
+        "CREATE TABLE one (id int PRIMARY KEY, day date NOT NULL DEFAULT '0000-00-00', "
+        "a varbinary(9) DEFAULT x'005C27ff0a3f', b varbinary(9) DEFAULT 'é', "
+        "c varchar(9) DEFAULT 'it''s')",
+    )
+    with server.database(mariadb_server) as back:
+        named = {"sqlite": urls["sqlite"], "one": mariadb_url, "back": back}
+        config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+        assert sync(config, "one", "back").verified
+        rows = server.run(back, "INSERT INTO one (id, day) VALUES (1, '2024-01-01')", "SELECT a, b, c FROM one")
+        assert server.run(back, "SELECT DEFAULT(day) = 0 FROM one") == [(1,)]
+        assert rows == [(bytes.fromhex("005C27ff0a3f"), "é".encode(), "it's")]
+    told = {(each.column, each.reason.partition(":")[0]) for each in sync(config, "one", "sqlite").warnings}
+    assert told >= {("a", "default '\\0\\\\''?\\n?'"), ("b", "default 'é'")}
+
+
+def test_checks_from_another_engine_take_the_same_values(
+    mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    tried = {
+        "a text CHECK (length(a) < 5)": ("'éééé'", "'ééééé'"),
+        "b text CHECK (trim(b) <> 'x')": ("'y'", "' x '"),
+        "c real CHECK (c > 0.1)": ("0.2", "0.1"),
+        "d text CHECK (d GLOB 'A*')": ("'Ab'", "'ab'"),
+        "e text CHECK (e LIKE 'A%' OR e LIKE '%@')": ("'ab'", None),
+    }
+    named = {"sqlite": urls["sqlite"], "one": mariadb_url}
+    config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+    made = f"CREATE TABLE one (id integer PRIMARY KEY, {', '.join(tried)})"
+    execute(config.database("sqlite"), made, *(f"INSERT INTO one ({c[0]}) VALUES ({v})" for c, (v, _) in tried.items()))
+    result = sync(config, "sqlite", "one")
+    assert result.verified
+    # The collation of what is made tells letters by case, as its LIKE does.
+    told = [each.reason for each in result.warnings if each.outcome == NOT_CARRIED]
+    assert len(told) == 1
+    assert "LIKE ignores case in one of the engines alone" in told[0]
+    for column, (_, refused) in tried.items():
+        if refused is not None:
+            insert = f"INSERT INTO one (id, {column[0]}) VALUES (99, {refused})"
+            with pytest.raises(sa.exc.IntegrityError):
+                execute(config.database("sqlite"), insert)
+            with pytest.raises(pymysql.err.OperationalError, match="CONSTRAINT"):
+                server.run(mariadb_url, insert)

@@ -10,12 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from tests.engines.mariadb_tables import a_key, load, made
+from tests.operations.databases import execute
 from tests.servers import mariadb as server
 from toolkit.config import Config, Database
 from toolkit.engines import connect
-from toolkit.errors import ToolkitError
+from toolkit.errors import MissingParentError, ToolkitError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
+from toolkit.operations.transfer.options import Mode, Options
 
 _MODES = "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH,EMPTY_STRING_IS_NULL"
 
@@ -80,3 +82,28 @@ def test_a_server_that_says_nothing_of_keys_that_come_twice_has_rows_counted(odd
     with pytest.raises(ToolkitError, match="belongs to different rows: id=1 and id=2"):
         load(database, spec, (1, "a"), (2, "a"))
     assert server.run(database.address, "SELECT id FROM t") == []
+
+
+def test_a_server_that_writes_names_of_tables_small_has_rows_of_models_with_capitals(
+    config: Config, tmp_path: Path
+) -> None:
+    config = replace(config, metadata="", migrations=Path("none"))
+    execute(
+        config.database("sqlite"),
+        "CREATE TABLE Parent (id integer PRIMARY KEY)",
+        "CREATE TABLE Child (id integer PRIMARY KEY, parent integer REFERENCES Parent (id))",
+        "INSERT INTO Parent VALUES (1), (2)",
+        "INSERT INTO Child VALUES (1, 1), (2, 2)",
+    )
+    with server.running(tmp_path, ["--lower-case-table-names=1"]) as address, server.database(address) as small:
+        config = replace(config, databases={**config.databases, "small": Database("small", small)})
+        assert sync(config, "sqlite", "small").verified
+        execute(config.database("sqlite"), "DELETE FROM Child WHERE id = 1", "DELETE FROM Parent WHERE id = 1")
+        assert sync(config, "sqlite", "small", options=Options(mode=Mode.REPLACE)).verified
+        assert server.run(small, "SELECT c.id, p.id FROM child AS c JOIN parent AS p ON p.id = c.parent") == [(2, 2)]
+        # A foreign key of the database's that no model has, too.
+        execute(config.database("sqlite"), "DROP TABLE Child", "CREATE TABLE Child (id integer, parent integer)")
+        execute(config.database("sqlite"), "INSERT INTO Child VALUES (2, 9)")
+        with pytest.raises(MissingParentError, match="points at parent that small does not have"):
+            sync(config, "sqlite", "small", tables=("Child",), options=Options(mode=Mode.REPLACE))
+        assert diff(config, "small", "small").equal

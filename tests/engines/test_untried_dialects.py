@@ -19,11 +19,11 @@ from sqlalchemy.dialects import mssql, oracle
 from sqlalchemy_cockroachdb.base import CockroachDBDialect
 
 from tests.engines import fourth
+from tests.engines.stepped_table import SteppedTable
 from tests.operations.databases import create
 from toolkit.config import Database
 from toolkit.core.tables import ForeignKeySpec, TableSpec, select_tables
 from toolkit.engines import connect, registry
-from toolkit.engines.portable.stepped_table import SteppedTable
 from toolkit.errors import UniqueConflictError, UnknownNameError
 
 metadata = sa.MetaData()

@@ -97,7 +97,7 @@ class Comparing:
         is_safe = isinstance(limit, Decimal) and limit == limit.to_integral_value() and abs(limit) < _WHOLE_DOUBLES
         if column.is_wide and not (is_safe and (sign in _BOUNDS or (limit == 0 and sign in _BOUNDS_OF_ZERO))):
             raise Untranslatable(f"some values of {term.sql} are stored as bytes there, as no double holds them")
-        return f"CAST({term.sql} AS REAL)"
+        return self.target.double.format(term.sql)
 
     def _texts(self, left: Term, right: Term, sign: str) -> tuple[str, str]:
         if not (left.is_plain and right.is_plain):
@@ -128,15 +128,16 @@ class Comparing:
         value = pattern.literal
         if text.kind != Kind.TEXT or not text.is_plain or not isinstance(value, str) or "\\" in value:
             raise Untranslatable(f"the meaning of {text.sql} {word} {pattern.sql} is not certain there")
+        folds = self.target.like_folds if self.target.made_like_folds is None else self.target.made_like_folds
         if "GLOB" in word:
-            if any(each in "[%_" for each in value) or self.target.like_folds:
+            if any(each in "[%_" for each in value) or folds:
                 raise Untranslatable("there is no GLOB")
             return f"({text.sql} {word.replace('GLOB', 'LIKE')} {text_literal(value.translate(_AS_LIKE))})"
         has_case = any(each.isalpha() and each.isascii() for each in value)
-        if not has_case or self.source.like_folds == self.target.like_folds:
+        if not has_case or self.source.like_folds == folds:
             return f"({text.sql} {word} {pattern.sql})"
         if self.target.has_glob:
             return f"({text.sql} {word.replace('LIKE', 'GLOB')} {text_literal(value.translate(_AS_GLOB))})"
-        if self.target.like_folds or self.target.lowered is None:
-            raise Untranslatable("LIKE ignores case there")
+        if folds or self.target.lowered is None:
+            raise Untranslatable("LIKE ignores case in one of the engines alone")
         return f"({self.target.lowered.format(text.sql)} {word} {text_literal(lower_ascii(value))})"

@@ -21,12 +21,20 @@ class SqlDialect:
     """So they do of texts with a collation of bytes."""
     like_folds: bool = False
     """LIKE takes a letter of ASCII in either case for the same."""
+    made_like_folds: bool | None = None
+    """The same of columns that are made there, if these are others."""
     trims_spaces: bool = False
     """trim() takes away spaces, and no other blanks."""
     has_loose_names: bool = False
     """A quoted name that no column has is a text, and so is any word as a default."""
     has_loose_types: bool = False
     """Truth values are numbers, and times are texts or numbers."""
+    length: str = "length({})"
+    """How many characters a text has."""
+    trimmed: str = "trim({}, ' ')"
+    """A text without the spaces around it."""
+    double: str = "CAST({} AS REAL)"
+    """A number as a double, where it may be held as something else."""
     byte_collations: frozenset[str] = frozenset()
     """Texts are compared by their bytes, by these, in capitals."""
     folding_collations: frozenset[str] = frozenset()

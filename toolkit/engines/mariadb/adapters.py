@@ -151,7 +151,15 @@ class Float(MariaDBAdapter):
         require(listed, _is_plain, self.problem)
         if self.type.carrier is Kind.FLOAT64 and self.actual.name == "float":
             require(listed, _is_single, "is more exact than its column")
-        return listed
+        return self._within(listed) if self.actual.name == "float" and self.actual.scale is not None else listed
+
+    def _within(self, values: Sequence[float | None]) -> list[float | None]:
+        """Values for a single of some digits, whose highest the server rounds up as it stores it: beyond them."""
+        size, scale = self.actual.size or 0, self.actual.scale or 0
+        most = float(f"{'9' * (size - scale)}.{'9' * scale}")
+        stored = float(np.float32(most))
+        beyond = {stored: most, -stored: -most} if stored > most else {}
+        return [None if value is None else beyond.get(value, value) for value in values]
 
 
 def _is_plain(value: float) -> bool:

@@ -18,39 +18,49 @@ _OF_BYTES = frozenset({*BYTES, *INTEGERS, *FLOATS, *MOMENTS, "decimal", "date", 
 
 ROW_END = "ROW END"
 """How the column is generated that says when a row of a table with history ended."""
-_COLUMNS = """
+_ALIKE = "(@@lower_case_table_names OR BINARY {0} {1})"
+
+
+def named(column: str, what: str) -> str:
+    """The condition of a table's name: tables may differ by case alone, which the catalogue takes for one name."""
+    return f"{column} {what} AND {_ALIKE.format(column, what)}"
+
+
+_COLUMNS = f"""
 SELECT c.table_name AS place, c.column_name AS name, c.column_type AS type, c.is_nullable AS nullable,
        c.column_default AS standard, c.extra AS extra, c.is_generated AS computed, c.generation_expression AS expression
 FROM information_schema.columns AS c
-WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name IN :tables
+WHERE c.table_schema = coalesce(:schema, database()) AND {named("c.table_name", "IN :tables")}
 ORDER BY c.table_name, c.ordinal_position
 """
 # An index of the first characters of a column, or one that is not used, is nothing that an upsert can rest on.
-_KEYS = """
+_KEYS = f"""
 SELECT s.table_name AS place, s.index_name AS name, s.column_name AS part, s.sub_part AS sub_part
 FROM information_schema.statistics AS s
-WHERE s.table_schema = coalesce(:schema, database()) AND s.table_name IN :tables AND s.non_unique = 0
+WHERE s.table_schema = coalesce(:schema, database()) AND {named("s.table_name", "IN :tables")} AND s.non_unique = 0
 ORDER BY s.table_name, s.index_name, s.seq_in_index
 """
 _TABLES = """
 SELECT t.table_name AS name, c.column_name AS part
-FROM information_schema.tables AS t JOIN information_schema.columns AS c USING (table_schema, table_name)
+FROM information_schema.tables AS t JOIN information_schema.columns AS c
+ON c.table_schema = t.table_schema AND BINARY c.table_name = BINARY t.table_name
 WHERE t.table_schema = database() AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
-ORDER BY t.table_name, c.ordinal_position
+ORDER BY BINARY t.table_name, c.ordinal_position
 """
-MOVED = """
+MOVED = f"""
 SELECT c.column_name AS name FROM information_schema.columns AS c
-WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table AND c.extra LIKE '%on update%'
+WHERE c.table_schema = coalesce(:schema, database()) AND {named("c.table_name", "= :table")}
+AND c.extra LIKE '%on update%'
 """
-_CHARACTERS = """
+_CHARACTERS = f"""
 SELECT c.column_name AS name, c.data_type AS type, c.character_set_name AS charset
 FROM information_schema.columns AS c
-WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table
+WHERE c.table_schema = coalesce(:schema, database()) AND {named("c.table_name", "= :table")}
 """
-_NEXT = """
+_NEXT = f"""
 SELECT t.table_name AS place, t.auto_increment AS following, t.engine AS engine
 FROM information_schema.tables AS t
-WHERE t.table_schema = coalesce(:schema, database()) AND t.table_name IN :tables
+WHERE t.table_schema = coalesce(:schema, database()) AND {named("t.table_name", "IN :tables")}
 """
 
 # Those of Unicode, and those in which each byte is a character: tried, byte by byte, with MariaDB 10.11.
@@ -64,6 +74,13 @@ SELECT c.table_name AS place, c.column_name AS name, c.character_set_name AS cha
 FROM information_schema.columns AS c
 WHERE c.table_schema = coalesce(:schema, database()) AND c.character_set_name NOT IN :tables
 """
+
+
+class Names(dict[str, str]):
+    """By a table's name as the catalogue has it, that of its model: some servers write all of them small."""
+
+    def __missing__(self, place: str) -> str:
+        return next(own for name, own in self.items() if name.lower() == place.lower())
 
 
 def rows(connection: sa.Connection, query: str, **values: Any) -> Sequence[Any]:
@@ -95,7 +112,7 @@ def table_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[s
     """What there is of these tables, by name; without those that are not there."""
     found: dict[str, TableFacts] = {}
     for schema in dict.fromkeys(spec.table.schema for spec in specs):
-        names = {spec.table.name: spec.name for spec in specs if spec.table.schema == schema}
+        names = Names((spec.table.name, spec.name) for spec in specs if spec.table.schema == schema)
         asked = {"schema": schema, "tables": list(names)}
         columns: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)
         ends: set[tuple[str, str]] = set()
@@ -140,7 +157,7 @@ def storage_engines(connection: sa.Connection, specs: Sequence[TableSpec]) -> di
     """By table, what keeps its rows."""
     found: dict[str, str] = {}
     for schema in dict.fromkeys(spec.table.schema for spec in specs):
-        names = {spec.table.name: spec.name for spec in specs if spec.table.schema == schema}
+        names = Names((spec.table.name, spec.name) for spec in specs if spec.table.schema == schema)
         asked = rows(connection, _NEXT, schema=schema, tables=list(names))
         found |= {names[row.place]: str(row.engine) for row in asked if row.engine is not None}
     return found

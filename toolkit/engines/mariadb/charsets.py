@@ -26,7 +26,9 @@ def untold(connection: MariaDBSession, spec: TableSpec) -> dict[str, LossyCast]:
     return {
         column.name: LossyCast(charset, condition(column.name), _REASON.format(charset), _ADVICE)
         for column in spec.columns
-        if (charset := found.get((spec.table.name, column.name))) is not None
+        # Some servers write the names of tables small.
+        for charset in [found.get((spec.table.name, column.name)) or found.get((spec.table.name.lower(), column.name))]
+        if charset is not None
     }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, Computed, DefaultClause, MetaData, Table, inspect, text
 
+from toolkit.engines.mariadb.catalogue import named
 from toolkit.engines.mariadb.types import TEXTS, actual_type, standard
 from toolkit.errors import MigrationError
 
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.types import TypeEngine
 
-_COLUMN = text("""
+_COLUMN = text(f"""
 SELECT c.column_type AS type, c.collation_name AS collation, c.is_nullable = 'YES' AS nullable, c.extra AS extra,
        c.column_default AS standard, c.column_comment AS remark, c.generation_expression AS expression, (
     SELECT k.check_clause FROM information_schema.check_constraints AS k
-    WHERE k.constraint_schema = c.table_schema AND k.table_name = c.table_name AND k.level = 'Column'
+    WHERE k.constraint_schema = c.table_schema AND BINARY k.table_name = BINARY c.table_name AND k.level = 'Column'
     AND k.constraint_name = c.column_name
 ) AS condition_
 FROM information_schema.columns AS c
-WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table AND c.column_name = :column
+WHERE c.table_schema = coalesce(:schema, database()) AND {named("c.table_name", "= :table")} AND c.column_name = :column
 """)
 _SQL = ("type", "standard", "expression", "condition_")
 _DOCUMENT = re.compile(r"json_valid\((?:`(?:[^`]|``)+`|\"(?:[^\"]|\"\")+\")\)")

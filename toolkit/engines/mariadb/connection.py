@@ -16,8 +16,9 @@ from toolkit.core.tables import ForeignKeySpec, TableSpec, child_by
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.contract import Script
 from toolkit.engines.mariadb import catalogue
+from toolkit.engines.mariadb.definitions import definition
 from toolkit.engines.mariadb.dialect import is_enforced
-from toolkit.engines.mariadb.modes import MODES, set_mode
+from toolkit.engines.mariadb.modes import MADE, set_mode
 from toolkit.engines.mariadb.session import BY_ROWS, MariaDBSession
 from toolkit.engines.mariadb.stored_keys import Place, StoredKey, keys_of, require_parents, unmodelled
 from toolkit.engines.mariadb.table import MariaDBRepository
@@ -25,10 +26,10 @@ from toolkit.engines.portable.connection import unmapped_child
 from toolkit.errors import SchemaMismatchError
 
 _TRANSACTIONAL = "InnoDB"
-_TRIGGERS = """
+_TRIGGERS = f"""
 SELECT t.event_object_table AS place, t.trigger_name AS name, t.action_timing AS moment, t.event_manipulation AS event
 FROM information_schema.triggers AS t
-WHERE t.event_object_schema = coalesce(:schema, database()) AND t.event_object_table IN :tables
+WHERE t.event_object_schema = coalesce(:schema, database()) AND {catalogue.named("t.event_object_table", "IN :tables")}
 ORDER BY t.trigger_name
 """
 _NEVER_HELD = "MariaDB has no way to keep a trigger from firing"
@@ -85,8 +86,8 @@ class MariaDBConnection(MariaDBSession):
         """The server's own statements, which make these tables just as they are, in the mode that they mean."""
         quote = self.sqlalchemy.dialect.identifier_preparer.format_table
         with self.translated():
-            made = [self.run(f"SHOW CREATE TABLE {quote(table)}".replace("%%", "%"))[0][1] for table in tables]
-        return [set_mode(*MODES), *made]
+            made = [definition(self.raw, quote(table).replace("%%", "%")) for table in tables]
+        return [set_mode(*MADE), *made]
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         with self.translated():
@@ -138,7 +139,7 @@ class MariaDBConnection(MariaDBSession):
         """The application's triggers that fire when rows of these tables are written; none can be held."""
         found: dict[str, list[Any]] = defaultdict(list)
         for schema in dict.fromkeys(spec.table.schema for spec in specs):
-            names = {spec.table.name: spec.name for spec in specs if spec.table.schema == schema}
+            names = catalogue.Names((spec.table.name, spec.name) for spec in specs if spec.table.schema == schema)
             with self.translated():
                 for row in catalogue.rows(self.sqlalchemy, _TRIGGERS, schema=schema, tables=list(names)):
                     found[names[row.place]].append(row)

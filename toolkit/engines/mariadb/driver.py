@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pymysql
+import pymysql.cursors
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import MysqlPacket, OKPacketWrapper
 
@@ -65,6 +66,17 @@ class Connection(Base):
     def _refuse_to_send(self) -> pymysql.err.InterfaceError:
         self._force_close()  # type: ignore[attr-defined]
         return pymysql.err.InterfaceError(0, "the server asked for a file of this machine, and did not get it")
+
+    def rows_of_bytes(self, statement: str) -> Sequence[tuple[bytes, ...]]:
+        """The rows of a statement, each value as the bytes that the server sends."""
+        own: Any = self
+        before, own.use_unicode = own.use_unicode, False
+        try:
+            with self.cursor(pymysql.cursors.Cursor) as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall()
+        finally:
+            own.use_unicode = before
 
     def load(self, statement: str, name: str, data: memoryview) -> tuple[int, int]:
         """Run a LOAD DATA LOCAL INFILE of this name, of which this is the content: the rows, and the warnings."""

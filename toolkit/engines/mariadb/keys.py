@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from toolkit.core.tables import TableSpec
-from toolkit.engines.mariadb.catalogue import rows
+from toolkit.engines.mariadb.catalogue import named, rows
 from toolkit.engines.mariadb.literals import literal
 from toolkit.engines.mariadb.session import MariaDBSession
 from toolkit.engines.mariadb.written import WrittenTable
@@ -16,10 +16,11 @@ from toolkit.errors import CollationConflictError
 
 # These compare all bytes, spaces at the end too.
 _EXACT = ("_nopad_bin", "_0900_bin")
-_COLLATIONS = """
+_COLLATIONS = f"""
 SELECT c.column_name AS name, c.collation_name AS collation
 FROM information_schema.columns AS c
-WHERE c.table_schema = coalesce(:schema, database()) AND c.table_name = :table AND c.collation_name IS NOT NULL
+WHERE c.table_schema = coalesce(:schema, database()) AND {named("c.table_name", "= :table")}
+AND c.collation_name IS NOT NULL
 """
 _STAGE = "`toolkit_keys`"
 

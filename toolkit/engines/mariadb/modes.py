@@ -11,7 +11,9 @@ MODES = (
     "NO_AUTO_VALUE_ON_ZERO",
     "NO_ENGINE_SUBSTITUTION",
 )
-# Beside these, while tables are made of other engines': checks and defaults are in the standard's quotes.
+# Of those, what tables of the server's own are made by: a zero date may be a column's default.
+MADE = tuple(mode for mode in MODES if mode not in ("NO_ZERO_DATE", "NO_ZERO_IN_DATE"))
+# Beside the first, while tables are made of other engines': checks and defaults are in the standard's quotes.
 STANDARD = ("ANSI_QUOTES", "PIPES_AS_CONCAT", "NO_BACKSLASH_ESCAPES")
 
 

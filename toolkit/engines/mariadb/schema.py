@@ -16,6 +16,7 @@ from toolkit.engines.catalogue import StoredTable
 from toolkit.engines.mariadb import rights
 from toolkit.engines.mariadb.catalogue import ROW_END
 from toolkit.engines.mariadb.column_types import questions, type_of
+from toolkit.engines.mariadb.definitions import definition
 from toolkit.engines.mariadb.foreign_keys import foreign_keys, without_overlaps
 from toolkit.engines.mariadb.rights import quoted
 from toolkit.engines.mariadb.session import MariaDBSession
@@ -89,6 +90,8 @@ class _Found:
             self._notes.append(
                 Note(table, "ON UPDATE CURRENT_TIMESTAMP", "No other engine has it.", row.name, is_of_made=True)
             )
+        if "invisible" in extra:
+            self._notes.append(Note(table, "INVISIBLE", "It is a column like others there.", row.name, is_of_made=True))
         if _SEQUENCE.search(row.standard or ""):
             self._notes.append(Note(table, f"default {row.standard}", _WITHOUT_SEQUENCE, row.name))
         is_numbered = "auto_increment" in extra
@@ -132,10 +135,10 @@ class _Found:
 
     def add_foreign_keys(self, table: sa.Table, metadata: sa.MetaData) -> None:
         """Give a table its foreign keys, as far as they point at tables of the same database."""
-        [(_, definition)] = self._connection.run(f"SHOW CREATE TABLE {quoted(self._connection, table.name)}")
-        for index in without_overlaps(definition):
+        made = definition(self._connection.raw, quoted(self._connection, table.name))
+        for index in without_overlaps(made):
             self._notes.append(Note(table.name, f"index {index}", _OVERLAPS, is_of_made=True))
-        for key in foreign_keys(definition):
+        for key in foreign_keys(made):
             parent = metadata.tables.get(key.parent) if key.is_here else None
             if parent is None:
                 columns = ", ".join(key.columns)

@@ -6,10 +6,15 @@ from toolkit.core.sql_dialect import SqlDialect
 
 SQL = SqlDialect(
     grammar="mysql",
+    # By the collation: those of the server's own tables mostly do, that of tables that are made does not.
     like_folds=True,
+    made_like_folds=False,
     trims_spaces=True,
     # Truth values are numbers; times are written as texts.
     has_loose_types=True,
+    length="char_length({})",
+    trimmed="trim({})",
+    double="CAST({} AS DOUBLE)",
     byte_collations=frozenset({"UTF8MB4_NOPAD_BIN", "BINARY"}),
     orders_by_bytes=True,
     in_bytes="{}",

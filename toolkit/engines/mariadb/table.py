@@ -14,7 +14,7 @@ from toolkit.engines.contract import LossyCast
 from toolkit.engines.mariadb.charsets import untold
 from toolkit.engines.mariadb.keys import KeyedTable
 from toolkit.engines.mariadb.session import BY_ROWS
-from toolkit.engines.mariadb.stored_keys import deleting
+from toolkit.engines.mariadb.stored_keys import acting, deleting
 from toolkit.engines.mariadb.told import batch_of
 from toolkit.engines.mariadb.types import TEXTS, actual_type
 from toolkit.engines.portable.codec import MISFITS
@@ -62,12 +62,12 @@ class MariaDBRepository(KeyedTable):
 
     def delete_many(self, keys: pa.Table) -> int:
         """Delete the rows with these keys; the number that were there."""
-        with deleting(self.connection, self.spec):
+        with deleting(self.connection, self.spec, self.table, lambda: self._conditions(keys)):
             return super().delete_many(keys)
 
     def delete_all(self) -> int:
         """Delete all rows that meet the conditions that narrow the table; their number."""
-        with deleting(self.connection, self.spec):
+        with acting(self.connection, self.spec):
             return super().delete_all()
 
     def lossy_casts(self) -> dict[str, LossyCast]:

@@ -19,6 +19,7 @@ import pymysql
 
 from toolkit.engines.contract import Configured
 from toolkit.engines.database import Database
+from toolkit.engines.mariadb.definitions import definition
 from toolkit.engines.mariadb.driver import Connection
 from toolkit.engines.mariadb.errors import known_error
 from toolkit.engines.mariadb.urls import PORT
@@ -152,7 +153,8 @@ class MariaDBTemplates:
         )
         for (table,) in tables:
             # With its foreign keys, which `LIKE` leaves out.
-            [(_, made)] = self._rows(f"SHOW CREATE TABLE {quoted(template)}.{quoted(table)}")
+            with self._in_own_words():
+                made = definition(self._connection, f"{quoted(template)}.{quoted(table)}")
             self._rows(made)
             columns = self._rows(
                 "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s "
