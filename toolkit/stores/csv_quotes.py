@@ -1,4 +1,4 @@
-"""Whether every quoted field of a CSV file has an end, and a separator behind it: Arrow reads on over whatever has not."""
+"""Whether every quoted field of a CSV file has an end, and a separator behind it: Arrow reads on where one has not."""
 
 from __future__ import annotations
 
