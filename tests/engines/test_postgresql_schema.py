@@ -222,8 +222,9 @@ def test_constraints_that_no_other_engine_has_are_told_where_tables_are_made_wit
         postgres_url,
         "CREATE TABLE stay (room int4range, during daterange, seat int4range,"
         " PRIMARY KEY (room, during WITHOUT OVERLAPS), CONSTRAINT seats UNIQUE (seat, during WITHOUT OVERLAPS))",
-        "CREATE TABLE visit (id integer PRIMARY KEY, room int4range, during daterange, CONSTRAINT positive CHECK (id > 0)"
-        " NOT ENFORCED, CONSTRAINT in_stay FOREIGN KEY (room, PERIOD during) REFERENCES stay (room, PERIOD during))",
+        "CREATE TABLE visit (id integer PRIMARY KEY, room int4range, during daterange,"
+        " CONSTRAINT positive CHECK (id > 0) NOT ENFORCED,"
+        " CONSTRAINT in_stay FOREIGN KEY (room, PERIOD during) REFERENCES stay (room, PERIOD during))",
     )
     with connect(pair.database("one")) as one:
         notes = {(each.table, each.what, each.reason) for each in one.schema().notes if each.is_of_made}
@@ -272,7 +273,7 @@ def test_moments_that_python_does_not_know_are_told_and_no_epoch_is_advised(
     """PostgreSQL's last year is none of Python's: there was an OverflowError."""
     run(
         postgres_url,
-        "CREATE TABLE t (id integer PRIMARY KEY, at timestamp)",
+        "CREATE TABLE t (id integer PRIMARY KEY, at timestamptz)",
         "INSERT INTO t VALUES (1, '294276-12-31'), (2, '2020-01-01')",
     )
     with pytest.raises(UnrepresentableValueError, match="lies beyond the year 294246") as refused:
