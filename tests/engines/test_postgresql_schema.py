@@ -225,6 +225,8 @@ def test_constraints_that_no_other_engine_has_are_told_where_tables_are_made_wit
         "CREATE TABLE visit (id integer PRIMARY KEY, room int4range, during daterange,"
         " CONSTRAINT positive CHECK (id > 0) NOT ENFORCED,"
         " CONSTRAINT in_stay FOREIGN KEY (room, PERIOD during) REFERENCES stay (room, PERIOD during))",
+        "CREATE SEQUENCE both",
+        *(f"CREATE TABLE {name} (id integer PRIMARY KEY DEFAULT nextval('both'))" for name in ("one", "two")),
     )
     with connect(pair.database("one")) as one:
         notes = {(each.table, each.what, each.reason) for each in one.schema().notes if each.is_of_made}
@@ -233,6 +235,7 @@ def test_constraints_that_no_other_engine_has_are_told_where_tables_are_made_wit
         ("stay", "unique key seats", "It is WITHOUT OVERLAPS: periods of one key may overlap there."),
         ("visit", "check positive", "It is not enforced: carried only to PostgreSQL."),
         ("visit", "foreign key in_stay of room, during", "It is of periods: carried only to PostgreSQL."),
+        ("one.id, two.id", "sequence both", "It gives numbers to all of them: each has its own there."),
     }
 
 

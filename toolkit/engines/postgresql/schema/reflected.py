@@ -52,6 +52,7 @@ def schema_of(connection: PostgresSession, stored: Iterable[StoredTable], types:
         if types is not TypesBy.STORAGE:
             # Another database of PostgreSQL's gets them by their own statements.
             lost += [note for id_, table in tables.items() for note in found.of_its_own(table, id_)]
+            lost += found.shared_sequences(tables)
         others = notes(connection, list(ids.values()), types)
         left = left_behind(connection, {id_: table.fullname for id_, table in tables.items()})
         unread = found.unread_sequences(tables)
@@ -162,6 +163,20 @@ class _Found:
             row = self._sequences[sequence]
             if not row.is_readable:
                 yield Note(tables[id_].fullname, f"sequence {row.quoted}", _UNREAD.format(row.quoted), is_of_made=True)
+
+    def shared_sequences(self, tables: Mapping[int, sa.Table]) -> Iterable[Note]:
+        """That columns have numbers of one sequence, so that no two of them have the same."""
+        columns: dict[int, list[str]] = defaultdict(list)
+        for id_, rows in self._columns.items():
+            for row in rows:
+                if id_ in tables and (sequence := self._sequence_of.get((row.table, row.number))) is not None:
+                    columns[sequence].append(f"{tables[id_].fullname}.{row.name}")
+        for sequence, names in columns.items():
+            if len(names) > 1:
+                what = f"sequence {self._sequences[sequence].quoted}"
+                yield Note(
+                    ", ".join(names), what, "It gives numbers to all of them: each has its own there.", is_of_made=True
+                )
 
     def of_its_own(self, table: sa.Table, id_: int) -> Iterable[Note]:
         """The constraints that no other engine has."""
