@@ -10,7 +10,7 @@ import pytest
 from tests.operations.databases import connected, execute
 from toolkit import dump_data, load_data
 from toolkit.config import Config
-from toolkit.errors import FixtureError
+from toolkit.errors import FixtureError, MisfitsError
 
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, untyped, bytes BLOB, document JSON, word TEXT)"
 # Each could be another by its text: 'abcd' is base64, and '"x"' a document.
@@ -43,6 +43,42 @@ def test_a_column_of_another_kind_is_refused(dumped: Config, column: str, type_:
     execute(dumped.database("postgres"), f"CREATE TABLE t (id bigint PRIMARY KEY, {columns})")
     with pytest.raises(FixtureError, match=rf"t\.json: holds {column} as "):
         load_data(dumped, "postgres")
+
+
+def test_arrays_of_arrays_come_back_into_columns_that_are_declared_as_plain_ones(
+    config: Config, tmp_path: Path
+) -> None:
+    """An empty table does not tell that its arrays hold others, or do not begin at 1; the dump does."""
+    bare = replace(config, metadata="", migrations=config.root / "none", fixtures=tmp_path / "dump")
+    values = ["{1}", "{{1,2},{3,4}}", "[0:1]={5,NULL}"]
+    execute(bare.database("postgres"), "CREATE TABLE a (id integer PRIMARY KEY, v integer[])")
+    execute(bare.database("postgres"), *(f"INSERT INTO a VALUES ({n}, '{v}')" for n, v in enumerate(values)))
+    dump_data(bare, "postgres")
+    execute(bare.database("postgres"), "TRUNCATE a")
+    assert load_data(bare, "postgres").verified
+    with connected(bare.database("postgres")) as connection:
+        found = connection.exec_driver_sql("SELECT v::text FROM a ORDER BY id").scalars().all()
+    assert found == values
+
+
+def test_columns_that_a_file_leaves_out_get_the_database_s_defaults_as_its_catalogue_spells_them(
+    config: Config,
+) -> None:
+    """PostgreSQL's are casts: their colons were sent with what keeps SQLAlchemy from taking them for parameters."""
+    bare = replace(config, metadata="", migrations=config.root / "none", fixtures=config.root / "written")
+    columns = "id integer PRIMARY KEY, word varchar(9) DEFAULT 'a:b', at date DEFAULT '2020-01-02', doc jsonb"
+    execute(bare.database("postgres"), f"CREATE TABLE d ({columns}, n integer NOT NULL DEFAULT 5)")
+    bare.fixtures.mkdir()
+    (bare.fixtures / "d.json").write_text('[{"id": 1, "doc": {"a": 1}}]')
+    assert load_data(bare, "postgres").verified
+    with connected(bare.database("postgres")) as connection:
+        (found,) = connection.exec_driver_sql("SELECT word, at::text, n FROM d").all()
+    assert tuple(found) == ("a:b", "2020-01-02", 5)
+    # What is wrong is told alone: the default is none of it.
+    (bare.fixtures / "d.json").write_text('[{"id": 2, "doc": {"a": 1, "a": 2}}, {"id": 3, "doc": {"b": 1, "b": 2}}]')
+    with pytest.raises(MisfitsError) as refused:
+        load_data(bare, "postgres")
+    assert {each.column for each in refused.value.misfits} == {"doc"}
 
 
 def stored(config: Config) -> list[tuple[str, ...]]:

@@ -217,6 +217,30 @@ def test_a_row_that_comes_by_a_trigger_into_a_table_that_was_not_empty_is_caught
     assert rows(config, target, "SELECT count(*) FROM one") == [(1 + own,)]
 
 
+@BOTH
+def test_a_row_that_only_the_target_has_and_that_a_trigger_deletes_is_caught(using: Using, target: str) -> None:
+    """It was told to be left as it is: what was there then was the source's, and its digest."""
+    metadata = plain("one", sa.Column("v", sa.Text))
+    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    for name in ("sqlite", target):
+        execute(config.database(name), "INSERT INTO one VALUES (1, 'a')")
+    change = "DELETE FROM one WHERE id = 7"
+    fires = {
+        "sqlite2": [f"CREATE TRIGGER odd AFTER INSERT ON two BEGIN {change}; END"],
+        "postgres": [
+            f"CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NULL; END $$",
+            "CREATE TRIGGER odd AFTER INSERT ON two FOR EACH ROW EXECUTE FUNCTION odd()",
+        ],
+    }
+    execute(config.database("sqlite"), "INSERT INTO two VALUES (1)")
+    execute(config.database(target), "INSERT INTO one VALUES (7, 'own')", *fires[target])
+    with pytest.raises(VerificationError, match=r"how many rows there are .* \(1 rows, not 2\)"):
+        sync(config, "sqlite", target)
+    assert rows(config, target, "SELECT count(*) FROM one") == [(2,)]
+
+
 def test_of_rows_since_the_last_sync_a_trigger_changes_none_and_of_others_the_target_may_have_its_own(
     using: Using,
 ) -> None:

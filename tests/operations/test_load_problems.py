@@ -126,6 +126,10 @@ GOOD = json.dumps(member(1))
         ("csv", f"id,email,settings\n{M1},a,{{x\n", "line 2: column 'settings': '{x' is not JSON"),
         ("csv", f"id,email,visits\n{M1},a,{'9' * 5000}\n", "line 2: column 'visits': '999"),
         ("csv", f"id,email,referrer\n{M1},a,b\n", "line 2: column 'referrer': 'b' is not JSON"),
+        # Rows were read into the value before: nothing else was wrong with the file.
+        ("csv", 'email\n"a\nb\n', "line 2: the quoted field that begins here has no end"),
+        ("csv", 'email\n"a\n"b"\nc\n', "line 2: the quoted field that begins here goes on behind the quote"),
+        ("csv", 'email\na""\n"b"c\n', "line 3: the quoted field that begins here goes on behind the quote"),
     ],
 )
 def test_a_file_that_is_broken_is_told_by_its_line(load: Load, name: str, content: str, problem: str) -> None:

@@ -46,7 +46,7 @@ _TOO_FINE = re.compile(r"(\.\d{6})(\d+)")
 _MIDNIGHT = re.compile(r"(.{4,}-\d\d-\d\d)[T ]00:00(?::00(?:\.0+)?)?(?:Z|[+-]00(?::?00)?)?", re.IGNORECASE)
 _OFFSET = re.compile(r":\d\d(?:\.\d+)?\s?(?:Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)$", re.IGNORECASE)
 # An epoch is advised only where it gives a time that people use computers in.
-_USUAL_YEARS = range(1971, 2200)
+_USUAL_DAYS = range(*((datetime(year, 1, 1) - _EPOCH).days for year in (1971, 2200)))  # noqa: DTZ001
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,8 @@ def _takes(name: str, type_: LogicalType, stored: Stored) -> bool:
 
 def _is_usual(type_: LogicalType, converted: int) -> bool:
     days = converted if type_.kind == Kind.DATE else converted // DAY
-    return (_EPOCH + timedelta(days=days)).year in _USUAL_YEARS
+    # Not by a date: databases know moments that Python does not (infinity, 294276-12-31).
+    return days in _USUAL_DAYS
 
 
 def shown_stored(stored: Stored) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from pyarrow import csv
 
+from toolkit.stores.csv_quotes import Quotes
 from toolkit.stores.json_rows import RowsError
 
 T = TypeVar("T")
@@ -36,7 +37,8 @@ class CsvRows:
     """
 
     def __init__(self, chunks: Iterator[bytes], refused: Callable[[int, str], None], separator: str = ",") -> None:
-        self._file = _Chunks(chunks)
+        self._quotes = Quotes(separator)
+        self._file = _Chunks(self._quotes.watched(chunks))
         self._refused = refused
         self._separator = separator
         self._uneven: dict[int, csv.InvalidRow] = {}
@@ -63,6 +65,8 @@ class CsvRows:
             text = str(error).partition("\n")[0]
             long = f"a row of more than {_BLOCK >> 20} MB is not read, or a quote is missing"
             raise RowsError(row + above + 1, long if "straddl" in text else f"cannot be read on: {text}") from error
+        if self._quotes.problem is not None:
+            raise RowsError(*self._quotes.problem)
 
     def require_separated(self, known: Container[str]) -> None:
         """Refuse a header that is one name to nobody's knowledge, but several with another separator.

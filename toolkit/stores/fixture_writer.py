@@ -26,7 +26,7 @@ from toolkit.core.fixture_manifest import (
 from toolkit.core.json_columns import format_column
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec
-from toolkit.core.types import AS_TEXT
+from toolkit.core.types import AS_TEXT, Kind
 from toolkit.core.values import python_scalar, show_key
 from toolkit.errors import FixtureError, UnrepresentableValueError
 from toolkit.stores.directories import Directory
@@ -38,6 +38,8 @@ STAGING = ".toolkit-dump/"
 _COPIED = 1 << 20
 # What a folder of attachments may hold besides is nobody's business here.
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# What columns hold that neither JSON nor the declaration of a column needs to say.
+_TOLD = AS_TEXT | {Kind.NESTED}
 
 
 @dataclass
@@ -47,7 +49,7 @@ class FixtureWriter:
     directory: Directory
     form: FileForm
     tells_kinds: bool = False
-    """The manifest says of which kinds the columns are that JSON has as text."""
+    """The manifest says of which kinds the columns are that JSON has as text, and which arrays hold others."""
     written: dict[str, FixtureFile] = field(default_factory=dict)
 
     def write(self, spec: TableSpec, batches: Iterable[pa.RecordBatch]) -> FixtureFile:
@@ -66,7 +68,7 @@ class FixtureWriter:
             counted = Counted(file)
             with read_ahead(in_key_order(schema, lines)) as chunks:
                 write_chunks(counted, _as_array(chunks) if is_array else chunks, self.form.compression)
-        kinds = {column.name: column.type.kind for column in spec.columns if column.type.kind in AS_TEXT}
+        kinds = {column.name: column.type.kind for column in spec.columns if column.type.kind in _TOLD}
         told = kinds if self.tells_kinds and kinds else None
         written = FixtureFile(name, rows.count, counted.bytes, counted.sha256, told)
         self.written[spec.name] = written

@@ -88,12 +88,12 @@ LEFT JOIN LATERAL (
 WHERE base.type NOT IN (SELECT domain FROM below) ORDER BY attrelid, a.attnum
 """
 
-# The indexes that an upsert can rest on: of all rows, and of columns alone.
+# The indexes that an upsert can rest on: of all rows, of columns alone, and of equal values (not WITHOUT OVERLAPS).
 _KEYS = """
 SELECT name, ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = indrelid
                    AND attnum = ANY(indkey[0 : indnkeyatts - 1])), indimmediate
 FROM unnest(CAST(:tables AS text[])) AS name JOIN pg_index ON indrelid = to_regclass(name)
-WHERE indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL
+WHERE indisunique AND indisvalid AND NOT indisexclusion AND indpred IS NULL AND indexprs IS NULL
 """
 
 # Rows of partitions and of inheriting tables are read as their parent's; those that a policy hides, not at all.
@@ -112,14 +112,14 @@ WHERE relkind IN ('r', 'p') AND relpersistence <> 't' AND nspname !~ '^pg_' AND 
 ORDER BY nspname, relname
 """
 
-# What two values may be equal by though they differ, and exclusion constraints.
+# What two values may be equal by though they differ, and exclusion constraints; keys WITHOUT OVERLAPS are some, too.
 UNUSUAL = """
 SELECT place, attname::text AS name, collname::text AS collation
 FROM unnest(CAST(:tables AS text[])) AS place JOIN pg_attribute ON attrelid = to_regclass(place)
 JOIN pg_collation AS c ON c.oid = attcollation WHERE attnum > 0 AND NOT attisdropped AND NOT collisdeterministic
 UNION ALL
 SELECT place, conname::text, NULL FROM unnest(CAST(:tables AS text[])) AS place
-JOIN pg_constraint ON conrelid = to_regclass(place) WHERE contype = 'x'
+JOIN pg_constraint ON conrelid = to_regclass(place) WHERE contype = 'x' OR conexclop IS NOT NULL
 """
 
 # What the server makes beside a foreign key to a partitioned table, for each of its partitions.

@@ -111,10 +111,15 @@ def _make_schemas(connection: sa.Connection, database: Database, tables: Iterabl
 
 @contextmanager
 def without_types(dialect: Dialect, tables: Iterable[sa.Table]) -> Iterator[None]:
-    """Let no type of the models' be made on an engine without named types: SQLAlchemy would make domains on any."""
+    """Let no type of the models' be made on an engine without named types: SQLAlchemy would make domains on any.
+
+    It makes those of the tables' metadata, whichever table has them.
+    """
+    every = {id(table.metadata): table.metadata for table in tables}.values()
     named = [
         column.type
-        for table in tables
+        for metadata in every
+        for table in metadata.tables.values()
         for column in table.columns
         if isinstance(column.type, sa.types.SchemaType) and getattr(column.type, "create_type", False)
     ]

@@ -48,7 +48,9 @@ def verify_again(
     digests = {result.table: result.target_digest for result in results}
     for plan in plans:
         repository = target.repository(plan.spec)
-        if repository.digest().text == digests[plan.spec.name]:
+        there = repository.digest()
+        # With the source's rows alone there, others that only the target had may be gone.
+        if there.text == digests[plan.spec.name] and not (_is_counted(plan) and there.rows != _expected(plan)):
             continue
         keys = _changed(plan, source, target, watermarks)
         if keys.num_rows:

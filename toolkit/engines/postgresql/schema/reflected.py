@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from toolkit.engines.catalogue import StoredTable
     from toolkit.engines.postgresql.session import PostgresSession
 
+_KINDS = {"c": "check", "f": "foreign key", "p": "primary key", "u": "unique key"}
 _ACTIONS = {"a": None, "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _STORED = {"s": True, "v": False}
 _UNREAD = (
@@ -35,6 +36,8 @@ _UNREAD = (
     "behind the greatest in the rows."
 )
 _UNENFORCED = "It is not enforced: carried only to PostgreSQL."
+_OF_PERIODS = "It is of periods: carried only to PostgreSQL."
+_OVERLAPS = "It is WITHOUT OVERLAPS: periods of one key may overlap there."
 
 
 def schema_of(connection: PostgresSession, stored: Iterable[StoredTable], types: TypesBy) -> Schema:
@@ -46,6 +49,10 @@ def schema_of(connection: PostgresSession, stored: Iterable[StoredTable], types:
         found = _Found(connection, list(ids.values()), types)
         tables = {id_: found.table(metadata, id_, places[place]) for place, id_ in ids.items()}
         lost = [note for id_, table in tables.items() for note in found.add_foreign_keys(table, id_, tables)]
+        if types is not TypesBy.STORAGE:
+            # Another database of PostgreSQL's gets them by their own statements.
+            lost += [note for id_, table in tables.items() for note in found.of_its_own(table, id_)]
+            lost += found.shared_sequences(tables)
         others = notes(connection, list(ids.values()), types)
         left = left_behind(connection, {id_: table.fullname for id_, table in tables.items()})
         unread = found.unread_sequences(tables)
@@ -157,23 +164,45 @@ class _Found:
             if not row.is_readable:
                 yield Note(tables[id_].fullname, f"sequence {row.quoted}", _UNREAD.format(row.quoted), is_of_made=True)
 
+    def shared_sequences(self, tables: Mapping[int, sa.Table]) -> Iterable[Note]:
+        """That columns have numbers of one sequence, so that no two of them have the same."""
+        columns: dict[int, list[str]] = defaultdict(list)
+        for id_, rows in self._columns.items():
+            for row in rows:
+                if id_ in tables and (sequence := self._sequence_of.get((row.table, row.number))) is not None:
+                    columns[sequence].append(f"{tables[id_].fullname}.{row.name}")
+        for sequence, names in columns.items():
+            if len(names) > 1:
+                what = f"sequence {self._sequences[sequence].quoted}"
+                yield Note(
+                    ", ".join(names), what, "It gives numbers to all of them: each has its own there.", is_of_made=True
+                )
+
+    def of_its_own(self, table: sa.Table, id_: int) -> Iterable[Note]:
+        """The constraints that no other engine has."""
+        for row in self._constraints[id_]:
+            what = f"{_KINDS[row.kind]} {row.name}" if row.kind in _KINDS else ""
+            if row.kind == "f":
+                what += f" of {', '.join(row.columns)}"
+            if what and not row.is_enforced:
+                yield Note(table.fullname, what, _UNENFORCED, is_of_made=True)
+            elif what and row.has_period:
+                reason = _OF_PERIODS if row.kind == "f" else _OVERLAPS
+                yield Note(table.fullname, what, reason, is_of_made=True)
+
     def add_foreign_keys(self, table: sa.Table, id_: int, tables: Mapping[int, sa.Table]) -> Iterable[Note]:
         """Give a table its foreign keys to those that are there; the others are told."""
-        for row in self._constraints[id_]:
-            if row.kind == "c" and not row.is_enforced:
-                yield Note(table.fullname, f"check {row.name}", _UNENFORCED)
         own = [row for row in self._constraints[id_] if row.kind == "f" and not row.is_of_parent]
         for row in (*own, *self._of_all_partitions(id_, own, tables)):
-            what = f"foreign key {row.name} of {', '.join(row.columns)}"
             if not row.is_enforced:
-                yield Note(table.fullname, what, _UNENFORCED)
-            elif row.has_period:
+                continue
+            if row.has_period:
                 # It is none of equal values.
                 _write_after(table, tables.get(row.parent))
-                yield Note(table.fullname, what, "It is of periods: carried only to PostgreSQL.")
             elif row.parent in tables:
                 table.append_constraint(_foreign_key(row, tables[row.parent]))
             else:
+                what = f"foreign key {row.name} of {', '.join(row.columns)}"
                 yield Note(table.fullname, what, f"{row.quoted_parent} is none of the tables that can be read.")
         for part in self._partitions[id_]:
             for row in self._constraints_of_partitions[part.id]:
