@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pymysql
 import pytest
 import sqlalchemy as sa
 
@@ -149,4 +150,42 @@ def test_what_came_once_is_the_same_the_next_time(config: Config, other: str) ->
     assert rows == [
         (1, "2024-01-02 03:04:06.000000", "00112233445566778899aabbccddeeff"),
         (2, "2024-01-02 01:04:05.000000", None),
+    ]
+
+
+# A check, a value that SQLite takes, and one that it refuses; without the latter, the check is left out with a note.
+CHECKS = (
+    ("TEXT", "length(x) <= 2", "üü", "abc"),
+    ("TEXT", "length(trim(x)) > 0", "a", "  "),
+    ("REAL", "x > 0", 0.5, -1),
+    ("NUMERIC", "x BETWEEN 0 AND 1", 0.5, 2),
+    ("TEXT", "x LIKE '%@%'", "a@b", "ab"),
+    ("TEXT", "x LIKE 'A%'", "ab", None),
+)
+
+
+def test_checks_of_sqlite_take_and_refuse_what_they_did(config: Config) -> None:
+    tables = [f"CREATE TABLE t{n} (x {type_} CHECK ({check}))" for n, (type_, check, *_) in enumerate(CHECKS)]
+    execute(config.database("sqlite"), *tables)
+    told = {each.table for each in sync(config, "sqlite", "back").warnings}
+    assert told == {f"t{n}" for n, (*_, refused) in enumerate(CHECKS) if refused is None}
+    url = config.database("back").address
+    for number, (*_, taken, refused) in enumerate(CHECKS):
+        server.run(url, f"INSERT INTO t{number} VALUES ({taken!r})")
+        if refused is not None:
+            with pytest.raises(pymysql.OperationalError):
+                server.run(url, f"INSERT INTO t{number} VALUES ({refused!r})")
+
+
+def test_actions_of_foreign_keys_that_innodb_does_not_have_are_told(config: Config) -> None:
+    parent = "REFERENCES p (id) ON DELETE SET DEFAULT DEFERRABLE INITIALLY DEFERRED"
+    execute(
+        config.database("sqlite"),
+        "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+        f"CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER DEFAULT 1 {parent})",
+    )
+    told = [each.reason.partition(": ")[2] for each in sync(config, "sqlite", "back").warnings]
+    assert told == [
+        "It is checked as each row is written there, not at the end of a transaction.",
+        "It is made without ON DELETE SET DEFAULT.",
     ]

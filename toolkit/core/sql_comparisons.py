@@ -91,7 +91,8 @@ class Comparing:
         No number is on another side of a whole number then, though it may be that number, unless that is 0.
         """
         column = term.column
-        if not self.target.has_loose_types or column is None or not (column.is_wide or term.kind in FLOAT_KINDS):
+        is_stored_so = column is not None and (column.is_wide or term.kind in FLOAT_KINDS)
+        if not self.target.stores_doubles_as_bytes or column is None or not is_stored_so:
             return term.sql
         limit = other.literal
         is_safe = isinstance(limit, Decimal) and limit == limit.to_integral_value() and abs(limit) < _WHOLE_DOUBLES
@@ -138,5 +139,5 @@ class Comparing:
         if self.target.has_glob:
             return f"({text.sql} {word.replace('LIKE', 'GLOB')} {text_literal(value.translate(_AS_GLOB))})"
         if self.target.like_folds or self.target.lowered is None:
-            raise Untranslatable("LIKE ignores case there")
+            raise Untranslatable(f"LIKE {'ignores' if self.target.like_folds else 'tells letters apart by'} case there")
         return f"({self.target.lowered.format(text.sql)} {word} {text_literal(lower_ascii(value))})"

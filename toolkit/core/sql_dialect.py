@@ -50,6 +50,12 @@ class SqlDialect:
     """The same in upper case."""
     has_glob: bool = False
     """There is GLOB, which tells letters of both cases apart."""
+    length: str = "length({})"
+    """How many characters a text has."""
+    trimmed: str = "trim({}, ' ')"
+    """A text without the spaces around it."""
+    stores_doubles_as_bytes: bool = False
+    """Numbers that its doubles do not hold are bytes, and have to be cast where they are compared."""
     same: str = "IS NOT DISTINCT FROM"
     bytes: str = "X'{}'"
     """A literal of bytes, from their hexadecimal digits."""

@@ -76,7 +76,7 @@ class TextParts:
         term = self.term(node.this)
         if term.kind != Kind.TEXT or not term.is_plain:
             raise Untranslatable(f"it takes the length of {term.kind}")
-        return Term(f"length({term.sql})", Kind.INT64)
+        return Term(self.target.length.format(term.sql), Kind.INT64)
 
     def _visit_substring(self, node: Expr) -> Term:
         term, places = self.term(node.this), [node.args.get("start"), node.args.get("length")]
@@ -93,7 +93,7 @@ class TextParts:
         is_whole = node.args.get("position") in (None, "BOTH")
         if term.kind != Kind.TEXT or not (term.is_plain and is_of_spaces and is_whole):
             raise self.unsure(node)
-        return term.result(f"trim({term.sql}, ' ')")
+        return term.result(self.target.trimmed.format(term.sql))
 
     def _visit_lower(self, node: Expr) -> Term:
         return self._case(node, "lower", self.target.lowered)

@@ -81,6 +81,10 @@ class SchemaFeatures:
 
     keeps_foreign_keys: bool = True
     """Tables that are made have foreign keys."""
+    defers_foreign_keys: bool = True
+    """A foreign key may be checked at the end of a transaction."""
+    has_set_default: bool = True
+    """Rows whose parent goes or changes may get their columns' defaults."""
     has_match_full: bool = False
     """A foreign key may ask for either all of its columns or none."""
     has_set_of_columns: bool = False

@@ -18,4 +18,7 @@ FEATURES = SchemaFeatures(
     unindexed=frozenset({*JSON_KINDS, Kind.ARRAY, Kind.NESTED}),
     indexes_expressions=False,
     orders_nulls=False,
+    defers_foreign_keys=False,
+    # InnoDB takes the words, forgets them, and refuses to remove such a parent.
+    has_set_default=False,
 )

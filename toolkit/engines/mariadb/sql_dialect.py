@@ -6,13 +6,15 @@ from toolkit.core.sql_dialect import SqlDialect
 
 SQL = SqlDialect(
     grammar="mysql",
-    like_folds=True,
     trims_spaces=True,
     # Truth values are numbers; times are written as texts.
     has_loose_types=True,
     byte_collations=frozenset({"UTF8MB4_NOPAD_BIN", "BINARY"}),
     orders_by_bytes=True,
     in_bytes="{}",
+    # Its length() counts bytes, and its trim() takes no second argument.
+    length="char_length({})",
+    trimmed="trim(BOTH ' ' FROM {})",
     same="<=>",
     bytes="x'{}'",
     moments={
