@@ -189,3 +189,15 @@ def test_actions_of_foreign_keys_that_innodb_does_not_have_are_told(config: Conf
         "It is checked as each row is written there, not at the end of a transaction.",
         "It is made without ON DELETE SET DEFAULT.",
     ]
+
+
+def test_names_that_end_with_blanks_are_made_without_and_told(config: Config) -> None:
+    execute(
+        config.database("sqlite"),
+        'CREATE TABLE "t " (id INTEGER PRIMARY KEY, "x " INT UNIQUE, x INT)',
+        'INSERT INTO "t " VALUES (1, 2, 3)',
+    )
+    told = {each.reason for each in sync(config, "sqlite", "back").warnings}
+    assert told == {f"name: It is {name} there: names do not end with blanks." for name in ("t", "x_2")}
+    assert not any(each.inserted for each in sync(config, "sqlite", "back").tables)
+    assert server.run(config.database("back").address, "SELECT id, x, x_2 FROM t") == [(1, 3, 2)]

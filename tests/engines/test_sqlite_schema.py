@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from toolkit.config import load_config
+from toolkit.config import Config, load_config
 from toolkit.core.schema import ColumnMeasure, Schema, TypesBy
 from toolkit.engines import connect
 from toolkit.engines.database import Database
 from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.engines.sqlite.structure import structures
+from toolkit.errors import SchemaMismatchError
 from toolkit.operations.sync import sync
 
 MakeFile = Callable[..., Database]
@@ -354,3 +355,18 @@ def test_a_table_whose_expressions_call_what_a_library_does_not_take_for_harmles
     config = replace(load_config(tmp_path, urls), metadata="", migrations=tmp_path / "none")
     assert sync(config, "one", "two").verified
     assert [each.inserted for each in sync(config, "one", "two").tables] == [0]
+
+
+@pytest.mark.parametrize("target", ["sqlite", "duckdb"])
+def test_a_table_with_a_column_that_has_no_name_is_refused_until_it_is_left_out(
+    config: Config, made: MakeFile, tmp_path: Path, target: str
+) -> None:
+    source = f"sqlite:///{tmp_path}/app.sqlite"
+    script = 'CREATE TABLE t ("" INT, a INT); INSERT INTO t VALUES (1, 2); CREATE TABLE other (a INT)'
+    made(script)
+    bare = replace(config, metadata="", migrations=config.root / "none")
+    with pytest.raises(SchemaMismatchError, match="rows in t, and a column of it has no name") as caught:
+        sync(bare, source, target)
+    assert 'RENAME COLUMN "" TO' in caught.value.advice
+    assert "--exclude t" in caught.value.advice
+    assert sync(bare, source, target, exclude=["t"]).verified

@@ -22,6 +22,8 @@ class SchemaFeatures:
     """Tables lie in schemas, and so do the names of their indexes."""
     longest_name: int | None = None
     """The most bytes of a name."""
+    names_end_in_blanks: bool = True
+    """A name may end with blanks."""
     folds_names: bool = True
     """Names that differ by the case of ASCII's letters alone are one."""
     reserved_columns: frozenset[str] = frozenset()

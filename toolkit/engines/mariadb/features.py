@@ -11,6 +11,7 @@ FEATURES = SchemaFeatures(
     # A schema is another database of the server.
     has_schemas=False,
     longest_name=64,
+    names_end_in_blanks=False,
     has_enums=True,
     tells_constraints_apart=True,
     computed_when=frozenset({"stored", "virtual"}),
