@@ -115,6 +115,26 @@ def test_no_declared_type_rounds_or_cuts_what_is_stored(bare: Config, query: Que
     assert told == {"c", "e", "f"}
 
 
+UNUSUAL = """
+CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR(5) DEFAULT 'pending', b DECIMAL(5,2) DEFAULT 0.125, c DECIMAL(0),
+  d VARCHAR(2147483647));
+INSERT INTO t VALUES (1, 'x', 1, 2, 'y');
+"""
+
+
+def test_a_default_that_its_column_would_not_hold_widens_it_and_lengths_that_no_type_has_are_none(
+    bare: Config, query: Query
+) -> None:
+    fill(bare, UNUSUAL)
+    told = {warning.column: warning.reason for warning in sync(bare, "sqlite", "postgres").warnings}
+    query("INSERT INTO t (id) VALUES (2)")
+    assert query("SELECT a, b::text FROM t WHERE id = 2") == [("pending", "0.125")]
+    assert {name: reason.partition(": ")[2] for name, reason in told.items() if name} == {
+        "a": "Its default has 7 characters.",
+        "b": "Its default has more digits.",
+    }
+
+
 CONSTRAINTS = """
 CREATE TABLE Artist (ArtistId INTEGER PRIMARY KEY, Name NVARCHAR(120) COLLATE NOCASE UNIQUE);
 CREATE TABLE album (id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -227,6 +227,12 @@ LITERALS = [
     ("sqlite", "word", "text", "'word'"),
     ("sqlite", "'it''s :x 50%'", "text", "'it''s :x 50%'"),
     ("sqlite", "0", "text", "'0'"),
+    # SQLite's TEXT makes 1.0, 2.5 and 1.23456789012346e+20 of these.
+    ("sqlite", "1.0", "text", "'1.0'"),
+    ("sqlite", "-2.50", "text", "'-2.5'"),
+    ("sqlite", "123456789012345678901", "text", "!123456789012345678901 is not a value of text"),
+    ("sqlite", "1e20", "int64", "!1e+20 is not a value of int64"),
+    ("sqlite", "9e999", "float64", "!9e+999 is not a value of float64"),
     ("sqlite", "false", "bool", "FALSE"),
     ("sqlite", "'1'", "bool", "TRUE"),
     ("sqlite", "2", "bool", "!2 is not a value of bool"),

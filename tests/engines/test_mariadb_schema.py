@@ -266,3 +266,53 @@ def test_checks_from_another_engine_take_the_same_values(
                 execute(config.database("sqlite"), insert)
             with pytest.raises(pymysql.err.OperationalError, match="CONSTRAINT"):
                 server.run(mariadb_url, insert)
+
+
+# A check, a value that SQLite takes, and one that it refuses; without the latter, the check is left out with a note.
+CHECKS = (
+    ("TEXT", "length(x) <= 2", "üü", "abc"),
+    ("TEXT", "length(trim(x)) > 0", "a", "  "),
+    ("REAL", "x > 0", 0.5, -1),
+    ("NUMERIC", "x BETWEEN 0 AND 1", 0.5, 2),
+    ("TEXT", "x LIKE '%@%'", "a@b", "ab"),
+    ("TEXT", "x LIKE 'A%'", "ab", None),
+)
+
+
+def test_checks_of_sqlite_take_and_refuse_what_they_did(config: Config) -> None:
+    tables = [f"CREATE TABLE t{n} (x {type_} CHECK ({check}))" for n, (type_, check, *_) in enumerate(CHECKS)]
+    execute(config.database("sqlite"), *tables)
+    told = {each.table for each in sync(config, "sqlite", "back").warnings}
+    assert told == {f"t{n}" for n, (*_, refused) in enumerate(CHECKS) if refused is None}
+    url = config.database("back").address
+    for number, (*_, taken, refused) in enumerate(CHECKS):
+        server.run(url, f"INSERT INTO t{number} VALUES ({taken!r})")
+        if refused is not None:
+            with pytest.raises(pymysql.OperationalError):
+                server.run(url, f"INSERT INTO t{number} VALUES ({refused!r})")
+
+
+def test_actions_of_foreign_keys_that_innodb_does_not_have_are_told(config: Config) -> None:
+    parent = "REFERENCES p (id) ON DELETE SET DEFAULT DEFERRABLE INITIALLY DEFERRED"
+    execute(
+        config.database("sqlite"),
+        "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+        f"CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER DEFAULT 1 {parent})",
+    )
+    told = [each.reason.partition(": ")[2] for each in sync(config, "sqlite", "back").warnings]
+    assert told == [
+        "It is checked as each row is written there, not at the end of a transaction.",
+        "It is made without ON DELETE SET DEFAULT.",
+    ]
+
+
+def test_names_that_end_with_blanks_are_made_without_and_told(config: Config) -> None:
+    execute(
+        config.database("sqlite"),
+        'CREATE TABLE "t " (id INTEGER PRIMARY KEY, "x " INT UNIQUE, x INT)',
+        'INSERT INTO "t " VALUES (1, 2, 3)',
+    )
+    told = {each.reason for each in sync(config, "sqlite", "back").warnings}
+    assert told == {f"name: It is {name} there: names do not end with blanks." for name in ("t", "x_2")}
+    assert not any(each.inserted for each in sync(config, "sqlite", "back").tables)
+    assert server.run(config.database("back").address, "SELECT id, x, x_2 FROM t") == [(1, 3, 2)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from toolkit.config import Config, load_config
 from toolkit.core.schema import ColumnMeasure, Schema, TypesBy
 from toolkit.engines import connect
 from toolkit.engines.database import Database
 from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.engines.sqlite.structure import structures
+from toolkit.errors import SchemaMismatchError
+from toolkit.operations.sync import sync
 
 MakeFile = Callable[..., Database]
 
@@ -340,3 +344,29 @@ def test_every_table_of_many_is_read_by_a_few_statements(made: MakeFile) -> None
         sa.event.listen(connection.sqlalchemy.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
         assert len(structures(connection)) == 50  # type: ignore[arg-type]
     assert len(asked) < 10
+
+
+def test_a_table_whose_expressions_call_what_a_library_does_not_take_for_harmless_is_made_in_an_empty_file(
+    made: MakeFile, tmp_path: Path
+) -> None:
+    # As json_extract() in SQLite 3.40; that of SQLAlchemy's own is harmless in no version.
+    made("CREATE TABLE t (a TEXT CHECK (floor(length(a)) > 0 AND json_extract(a, '$') IS NOT 'x'))", "one.sqlite")
+    urls = {f"TOOLKIT_{name.upper()}_URL": f"sqlite:///{tmp_path / name}.sqlite" for name in ("one", "two")}
+    config = replace(load_config(tmp_path, urls), metadata="", migrations=tmp_path / "none")
+    assert sync(config, "one", "two").verified
+    assert [each.inserted for each in sync(config, "one", "two").tables] == [0]
+
+
+@pytest.mark.parametrize("target", ["sqlite", "duckdb"])
+def test_a_table_with_a_column_that_has_no_name_is_refused_until_it_is_left_out(
+    config: Config, made: MakeFile, tmp_path: Path, target: str
+) -> None:
+    source = f"sqlite:///{tmp_path}/app.sqlite"
+    script = 'CREATE TABLE t ("" INT, a INT); INSERT INTO t VALUES (1, 2); CREATE TABLE other (a INT)'
+    made(script)
+    bare = replace(config, metadata="", migrations=config.root / "none")
+    with pytest.raises(SchemaMismatchError, match="rows in t, and a column of it has no name") as caught:
+        sync(bare, source, target)
+    assert 'RENAME COLUMN "" TO' in caught.value.advice
+    assert "--exclude t" in caught.value.advice
+    assert sync(bare, source, target, exclude=["t"]).verified

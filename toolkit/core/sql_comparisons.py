@@ -91,13 +91,14 @@ class Comparing:
         No number is on another side of a whole number then, though it may be that number, unless that is 0.
         """
         column = term.column
-        if not self.target.has_loose_types or column is None or not (column.is_wide or term.kind in FLOAT_KINDS):
+        is_stored_so = column is not None and (column.is_wide or term.kind in FLOAT_KINDS)
+        if not self.target.stores_doubles_as_bytes or column is None or not is_stored_so:
             return term.sql
         limit = other.literal
         is_safe = isinstance(limit, Decimal) and limit == limit.to_integral_value() and abs(limit) < _WHOLE_DOUBLES
         if column.is_wide and not (is_safe and (sign in _BOUNDS or (limit == 0 and sign in _BOUNDS_OF_ZERO))):
             raise Untranslatable(f"some values of {term.sql} are stored as bytes there, as no double holds them")
-        return self.target.double.format(term.sql)
+        return f"CAST({term.sql} AS REAL)"
 
     def _texts(self, left: Term, right: Term, sign: str) -> tuple[str, str]:
         if not (left.is_plain and right.is_plain):

@@ -29,12 +29,6 @@ class SqlDialect:
     """A quoted name that no column has is a text, and so is any word as a default."""
     has_loose_types: bool = False
     """Truth values are numbers, and times are texts or numbers."""
-    length: str = "length({})"
-    """How many characters a text has."""
-    trimmed: str = "trim({}, ' ')"
-    """A text without the spaces around it."""
-    double: str = "CAST({} AS REAL)"
-    """A number as a double, where it may be held as something else."""
     byte_collations: frozenset[str] = frozenset()
     """Texts are compared by their bytes, by these, in capitals."""
     folding_collations: frozenset[str] = frozenset()
@@ -58,6 +52,12 @@ class SqlDialect:
     """The same in upper case."""
     has_glob: bool = False
     """There is GLOB, which tells letters of both cases apart."""
+    length: str = "length({})"
+    """How many characters a text has."""
+    trimmed: str = "trim({}, ' ')"
+    """A text without the spaces around it."""
+    stores_doubles_as_bytes: bool = False
+    """Numbers that its doubles do not hold are bytes, and have to be cast where they are compared."""
     same: str = "IS NOT DISTINCT FROM"
     bytes: str = "X'{}'"
     """A literal of bytes, from their hexadecimal digits."""

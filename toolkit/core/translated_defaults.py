@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 import uuid
 from collections.abc import Callable
@@ -44,6 +45,9 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)"
 _TIME = re.compile(r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
 _BYTES = re.compile(r"\\x((?:[0-9a-fA-F]{2})*)|((?:\\x[0-9a-fA-F]{2})*)")
 _UUID_BYTES = "16"
+_INT64 = 2**63
+# Of doubles within these, and of as many digits, all ways to write them are one.
+_LEAST_PLAIN, _PLAIN_DOUBLES, _DIGITS = Decimal("0.001"), 10**15, 15
 # As frameworks wrote booleans that their engine has no type for, and as they are read from the rows.
 _TRUTHS = {"t": True, "true": True, "f": False, "false": False}
 
@@ -124,11 +128,23 @@ def _number(translation: Translation, number: Decimal, kind: str) -> str:
     if kind == Kind.BOOL and is_loose and number in (0, 1):
         return _truth(translation, bool(number), kind)
     is_whole = number == number.to_integral_value()
-    if kind in NUMBERS and (is_whole or kind not in INTEGER_KINDS):
-        return str(int(number)) if kind in INTEGER_KINDS else number_term(number).sql
-    if is_loose and kind in (Kind.TEXT, *JSON_KINDS) and is_whole and "E" not in str(number):
-        return text_literal(str(int(number)))
-    raise Untranslatable(f"{number} is not a value of {kind} there")
+    if kind in INTEGER_KINDS and is_whole and -_INT64 <= number < _INT64:
+        return str(int(number))
+    if kind in NUMBERS and kind not in INTEGER_KINDS and math.isfinite(float(number)):
+        return number_term(number).sql
+    text = _as_text(number) if is_loose else None
+    if text is not None and (kind == Kind.TEXT or (kind in JSON_KINDS and is_whole)):
+        return text_literal(text.removesuffix(".0") if kind in JSON_KINDS else text)
+    raise Untranslatable(f"{number:g} is not a value of {kind} there")
+
+
+def _as_text(number: Decimal) -> str | None:
+    """A number as a column of texts has it where types are loose, if all versions write it so."""
+    text = str(number)
+    if re.fullmatch(r"-?\d+", text):
+        return str(int(number)) if -_INT64 <= number < _INT64 else None
+    is_plain = "E" not in text and len(number.as_tuple().digits) <= _DIGITS
+    return repr(float(number)) if is_plain and _LEAST_PLAIN <= abs(number) < _PLAIN_DOUBLES else None
 
 
 def _text(translation: Translation, text: str, kind: str) -> str:

@@ -22,6 +22,8 @@ class SchemaFeatures:
     """Tables lie in schemas, and so do the names of their indexes."""
     longest_name: int | None = None
     """The most bytes of a name."""
+    names_end_in_blanks: bool = True
+    """A name may end with blanks."""
     folds_names: bool = True
     """Names that differ by the case of ASCII's letters alone are one."""
     reserved_columns: frozenset[str] = frozenset()
@@ -81,6 +83,10 @@ class SchemaFeatures:
 
     keeps_foreign_keys: bool = True
     """Tables that are made have foreign keys."""
+    defers_foreign_keys: bool = True
+    """A foreign key may be checked at the end of a transaction."""
+    has_set_default: bool = True
+    """Rows whose parent goes or changes may get their columns' defaults."""
     has_match_full: bool = False
     """A foreign key may ask for either all of its columns or none."""
     has_set_of_columns: bool = False

@@ -11,6 +11,7 @@ FEATURES = SchemaFeatures(
     # A schema is another database of the server.
     has_schemas=False,
     longest_name=64,
+    names_end_in_blanks=False,
     has_enums=True,
     tells_constraints_apart=True,
     computed_when=frozenset({"stored", "virtual"}),
@@ -18,4 +19,7 @@ FEATURES = SchemaFeatures(
     unindexed=frozenset({*JSON_KINDS, Kind.ARRAY, Kind.NESTED}),
     indexes_expressions=False,
     orders_nulls=False,
+    defers_foreign_keys=False,
+    # InnoDB takes the words, forgets them, and refuses to remove such a parent.
+    has_set_default=False,
 )

@@ -12,12 +12,12 @@ SQL = SqlDialect(
     trims_spaces=True,
     # Truth values are numbers; times are written as texts.
     has_loose_types=True,
-    length="char_length({})",
-    trimmed="trim({})",
-    double="CAST({} AS DOUBLE)",
     byte_collations=frozenset({"UTF8MB4_NOPAD_BIN", "BINARY"}),
     orders_by_bytes=True,
     in_bytes="{}",
+    # Its length() counts bytes, and its trim() takes no second argument.
+    length="char_length({})",
+    trimmed="trim(BOTH ' ' FROM {})",
     same="<=>",
     bytes="x'{}'",
     moments={

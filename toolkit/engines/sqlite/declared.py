@@ -14,6 +14,8 @@ from sqlalchemy.types import TypeEngine
 from toolkit.core.types import MAX_DECIMAL_DIGITS
 
 _PARTS = re.compile(r"\s*([^()]*?)\s*(?:\(([^)]*)\)\s*(.*))?", re.DOTALL)
+# No other engine's type of texts takes a greater length: who wrote varchar(2147483647) meant none.
+_LONGEST = 10_485_760
 _TRUTHS = frozenset({"true", "false"})
 
 
@@ -88,12 +90,16 @@ class Declared:
     @property
     def length(self) -> int | None:
         """How many characters a text may have."""
-        return self.arguments[0] if self.family is Family.TEXT and self.arguments and self.arguments[0] else None
+        if self.family is not Family.TEXT or not self.arguments or not 0 < self.arguments[0] <= _LONGEST:
+            return None
+        return self.arguments[0]
 
     @property
     def precision(self) -> int | None:
         """How many digits a decimal may have; None for any number."""
-        if self.family is not Family.DECIMAL or not self.arguments or self.arguments[0] > MAX_DECIMAL_DIGITS:
+        if self.family is not Family.DECIMAL or not self.arguments:
+            return None
+        if not 0 < self.arguments[0] <= MAX_DECIMAL_DIGITS:
             return None
         return self.arguments[0]
 

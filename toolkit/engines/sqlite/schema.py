@@ -21,12 +21,21 @@ if TYPE_CHECKING:
 
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
+_RENAME = 'Give it one (ALTER TABLE "{}" RENAME COLUMN "" TO …)'
+
 
 def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
-    """All tables but virtual ones."""
-    found = structures(connection)
+    """All tables but virtual ones, and those that have a column without a name, which are told to be unread."""
+    every = structures(connection)
+    found = [each for each in every if "" not in each.by_name]
     types: dict[str, Mapping[str, TypeEngine[Any]]] = {}
     identities, notes = {}, list[Note]()
+    # As programs make them of CSV files with an empty cell in their first line; no other engine has such columns.
+    nameless = [
+        Note(each.name, "table", "A column of it has no name.", remedy=_RENAME.format(each.name.replace('"', '""')))
+        for each in every
+        if each not in found
+    ]
     for each in found:
         identities[each.name], told = identity(connection, each)
         notes += told
@@ -43,7 +52,7 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
     _add_numbers(connection, metadata)
     # Another file of SQLite's gets the statements themselves, with all that is in them.
     notes = list(_numbers_of_file(connection)) if by is TypesBy.STORAGE else [*notes, *maker.notes]
-    return Schema("sqlite", metadata, (*notes, *left_out(connection)))
+    return Schema("sqlite", metadata, (*notes, *nameless, *left_out(connection)))
 
 
 def _numbers_of_file(connection: SqliteSnapshot) -> Iterator[Note]:

@@ -27,6 +27,7 @@ SQL = SqlDialect(
     raised="upper({})",
     has_glob=True,
     same="IS",
+    stores_doubles_as_bytes=True,
     moments={
         "timestamp": "CURRENT_TIMESTAMP",
         "timestamptz": "CURRENT_TIMESTAMP",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 # A type, and where it is not what was declared, what is stored that made it so.
 Chosen = tuple[TypeEngine[Any], str | None]
 _WHOLE_DOUBLES = 2**53
+# Defaults that say what a new row has.
+_QUOTED = re.compile(r"'((?:[^']|'')*)'")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _EPOCHS = "--convert {place}:epoch-s (or epoch-ms, epoch-us) makes times of them, into a column of times"
 _MIXED = "It holds {classes}: what is no {type} is refused by row, unless --convert {place}:text or --rejects"
 _WORDS = {
@@ -41,6 +45,7 @@ def types_by_values(
 ) -> tuple[Mapping[str, TypeEngine[Any]], list[Note]]:
     """The types of a table's columns, and notes of those that are not as declared; most tables are read once."""
     columns = {column.name: column.declared for column in of.columns}
+    defaults = {column.name: column.default for column in of.columns if column.computed is None}
     looked = undeclared(connection, of.name, columns)
     odd = looked.columns
     measures = measured(connection.row, of.name, {name: columns[name] for name in columns if name in odd}, odd)
@@ -52,6 +57,7 @@ def types_by_values(
             has_bytes = "blob" in measures[name].classes and declared.family in (Family.TEXT, Family.JSON)
             is_text = not has_bytes or are_texts(connection, of.name, name)
             type_, reason = fitting(declared, measures[name], bytes_are_text=is_text)
+        type_, reason = _with_default(declared, defaults.get(name), type_) or (type_, reason)
         if isinstance(type_, sa.JSON) and looked.documents[name] is Documents.VALUES:
             type_ = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
         if declared.is_identity and _is_free_decimal(type_):
@@ -60,6 +66,24 @@ def types_by_values(
         if reason is not None:
             notes.append(_note(of.name, name, declared, reason.replace("{place}", f"{of.name}.{name}"), type_))
     return types, notes
+
+
+def _with_default(declared: Declared, default: str | None, type_: Any) -> Chosen | None:
+    """A type that holds the column's default, too, where its own does not; no row may have it yet."""
+    text = (default or "").strip("() ")
+    if isinstance(type_, sa.String) and type_.length is not None and (quoted := _QUOTED.fullmatch(text)):
+        length = len(quoted[1].replace("''", "'"))
+        return (text_type(declared), f"Its default has {length:,} characters") if length > type_.length else None
+    if not _NUMBER.fullmatch(text) or not isinstance(type_, sa.Numeric) or type_.precision is None:
+        return None
+    _, digits, exponent = Decimal(text).normalize().as_tuple()
+    declared_scale = type_.scale or 0
+    scale = max(declared_scale, -int(exponent))
+    whole = max(type_.precision - declared_scale, len(digits) + int(exponent))
+    if (whole, scale) == (type_.precision - declared_scale, declared_scale):
+        return None
+    fits = whole + scale <= MAX_DECIMAL_DIGITS
+    return sa.Numeric(whole + scale, scale) if fits else sa.Numeric(), "Its default has more digits"
 
 
 def _is_free_decimal(type_: Any) -> bool:

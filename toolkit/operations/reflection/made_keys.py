@@ -287,12 +287,14 @@ def foreign_keys(
             making.note(what, f"Left out: {reason}.")
             continue
         name = key.name if isinstance(key.name, str) else None
+        if key.deferrable and not making.target.defers_foreign_keys:
+            making.note(what, "It is checked as each row is written there, not at the end of a transaction.")
         yield _foreign_key(
             key,
             parent,
             name=name and names.constraint(making.table, name, what, taken),
-            onupdate=key.onupdate,
-            ondelete=_action(making, key.ondelete, what),
+            onupdate=_action(making, key.onupdate, what, "UPDATE"),
+            ondelete=_action(making, key.ondelete, what, "DELETE"),
             match=_match(making, key, what),
         )
 
@@ -340,10 +342,12 @@ def _is_whole(index: sa.Index) -> bool:
     return not is_partial and all(isinstance(each, sa.Column) for each in index.expressions)
 
 
-def _action(making: TableMaking, action: str | None, what: str) -> str | None:
-    if action is None or "(" not in action or making.target.has_set_of_columns:
+def _action(making: TableMaking, action: str | None, what: str, event: str) -> str | None:
+    """What a foreign key does when a parent goes or changes, if the target can do it; else a note."""
+    is_known = action is None or "(" not in action or making.target.has_set_of_columns
+    if is_known and (making.target.has_set_default or not (action or "").upper().startswith("SET DEFAULT")):
         return action
-    making.note(what, f"It is made without ON DELETE {action}.")
+    making.note(what, f"It is made without ON {event} {action}.")
     return None
 
 

@@ -32,7 +32,10 @@ class Names:
     def of(cls, metadata: sa.MetaData, features: SchemaFeatures, notes: list[Note]) -> Names:
         """Names for all tables and columns; those that differ from the source's are told."""
         names = cls(features, notes)
-        tables = sorted(metadata.tables.values(), key=lambda each: each.schema is not None)
+        # Whose name may stay as it is comes first, so that no other takes it.
+        tables = sorted(
+            metadata.tables.values(), key=lambda each: (each.schema is not None, names.fitting(each.name) != each.name)
+        )
         counted = Counter(names._compared(each.name) for each in tables)
         for table in tables:
             names._add(table, is_alone=counted[names._compared(table.name)] == 1)
@@ -83,7 +86,7 @@ class Names:
             reason = f"It is {shown} there: {why or self._why(wanted)}."
             self.notes.append(Note(table.fullname, "name", reason))
         taken = {self._compared(each) for each in self.features.reserved_columns}
-        for column in table.columns:
+        for column in sorted(table.columns, key=lambda each: self.fitting(each.name) != each.name):
             found = self._free(column.name, taken)
             taken.add(self._compared(found))
             self.columns[table.fullname, column.name] = found
@@ -93,6 +96,8 @@ class Names:
 
     def _why(self, name: str) -> str:
         longest = self.features.longest_name
+        if name != self._stripped(name):
+            return "names do not end with blanks"
         is_long = longest is not None and len(name.encode()) > longest
         return f"names have at most {longest} bytes" if is_long else "that name is taken"
 
@@ -108,13 +113,17 @@ class Names:
         name, number = self.fitting(wanted), 1
         while self._compared(name) in taken:
             number += 1
-            name = self.fitting(f"{wanted}_{number}", mark_of=f"{wanted}_{number}")
+            numbered = f"{self._stripped(wanted)}_{number}"
+            name = self.fitting(numbered, mark_of=numbered)
         return name
+
+    def _stripped(self, name: str) -> str:
+        return name if self.features.names_end_in_blanks else name.rstrip(" ")
 
     def fitting(self, name: str, mark_of: str | None = None) -> str:
         """A name of no more bytes than there may be; what is cut off is told apart by a digest of it all."""
         longest = self.features.longest_name
-        name = name or "_"
+        name = self._stripped(name) or "_"
         if longest is None or len(name.encode()) <= longest:
             return name
         mark = hashlib.sha256((mark_of or name).encode()).hexdigest()[:_MARK_DIGITS]
