@@ -135,6 +135,17 @@ def test_a_default_that_its_column_would_not_hold_widens_it_and_lengths_that_no_
     }
 
 
+def test_a_unique_constraint_with_a_collation_of_its_own_takes_for_one_what_it_did(bare: Config, query: Query) -> None:
+    fill(
+        bare,
+        """CREATE TABLE t (a TEXT, b TEXT COLLATE NOCASE, UNIQUE (a COLLATE NOCASE), UNIQUE (b COLLATE BINARY));
+        INSERT INTO t VALUES ('x', 'b'), ('y', 'B');""",
+    )
+    assert sync(bare, "sqlite", "postgres").verified
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        query("INSERT INTO t VALUES ('X', 'c')")
+
+
 CONSTRAINTS = """
 CREATE TABLE Artist (ArtistId INTEGER PRIMARY KEY, Name NVARCHAR(120) COLLATE NOCASE UNIQUE);
 CREATE TABLE album (id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -222,6 +222,25 @@ def test_of_a_check_what_is_certain_is_kept_and_the_rest_is_said(text: str, expe
     assert len(found.remarks) == (remark is not None)
 
 
+@pytest.mark.parametrize(
+    ("source", "text", "kind", "expected"),
+    [
+        ("sqlite", "CAST(f AS INTEGER)", "float64", "!is not certain"),
+        ("sqlite", "CAST(price AS INTEGER)", "decimal", "!is not certain"),
+        ("sqlite", "CAST(price AS DECIMAL(10, 1))", "decimal", "!is not certain"),
+        ("sqlite", "f + CAST(1.5 AS INTEGER)", "float64", "!is not certain"),
+        ("sqlite", "CAST(f AS REAL)", "float64", '"f"'),
+        ("postgresql", "((price * (2)::numeric))::numeric(10,2)", "decimal", '("price" * 2)'),
+        ("postgresql", "((f)::real)::double precision", "float64", "!is not certain"),
+    ],
+)
+def test_a_cast_that_rounds_is_no_matter_of_the_column_that_is_generated(
+    source: str, text: str, kind: str, expected: str
+) -> None:
+    found = outcome(lambda: translation(source, "duckdb").value(text, kind, (10, 2)))
+    assert expected[1:] in found if expected.startswith("!") else found == expected
+
+
 LITERALS = [
     ("sqlite", '"x"', "text", "'x'"),
     ("sqlite", "word", "text", "'word'"),

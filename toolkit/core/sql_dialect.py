@@ -39,6 +39,8 @@ class SqlDialect:
     """So they are where no collation is named."""
     numeric_declarations: str | None = None
     """What matches this is the declared type of a column that makes numbers of texts that it is compared with."""
+    has_short_floats: bool = True
+    """A float is one of four bytes, so that a cast to it rounds."""
     pads_chars: bool = False
     """Blanks at the end of a CHAR(n) count for nothing."""
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from toolkit.core.sql_terms import Term, Untranslatable, is_date, number_of, number_term, truth_term
-from toolkit.core.types import Kind
+from toolkit.core.types import INTEGER_KINDS, Kind
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
@@ -20,7 +20,14 @@ _LOOSE = frozenset(
 )
 TEXT_TYPES = frozenset({"TEXT", "VARCHAR", "CHAR", "NCHAR", "NVARCHAR", "BPCHAR", "NAME"})
 WIDE_NUMBERS = frozenset({"DECIMAL", "BIGINT", "DOUBLE", "BIGDECIMAL"})
+INTEGER_TYPES = ("TINYINT", "SMALLINT", "INT", "BIGINT")
 NUMBER_TYPES = WIDE_NUMBERS | {"INT", "SMALLINT", "TINYINT", "FLOAT"}
+_OF_KIND: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(INTEGER_KINDS, INTEGER_TYPES),
+    Kind.FLOAT32: ("FLOAT",),
+    Kind.FLOAT64: ("DOUBLE",),
+    Kind.DECIMAL: ("DECIMAL", "BIGDECIMAL"),
+}
 _TRUTHS = {"t": True, "true": True, "f": False, "false": False}
 
 
@@ -65,6 +72,14 @@ def require_known(node: Expr) -> None:
     said = {name for name, value in node.args.items() if value not in (None, False, [])}
     if not said <= _OPERANDS | _SAID.get(node.key, frozenset()):
         raise Untranslatable(f"the meaning of {shown(node)} is not certain there")
+
+
+def casts_to(node: Expr, kind: str, digits: tuple[int | None, int | None]) -> bool:
+    """Whether a node casts to numbers of just that kind, of so many digits: a cast to others rounds."""
+    if node.key != "cast" or getattr(node.args["to"].this, "name", "") not in _OF_KIND.get(kind, ()):
+        return False
+    given = [int(each.name) for each in node.args["to"].expressions if each.name.isdecimal()]
+    return not given or (given[0], given[1] if len(given) > 1 else 0) == digits
 
 
 def conjuncts(node: Expr) -> list[Expr]:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from toolkit.core.sql_dialect import SqlDialect
 from toolkit.core.sql_nodes import (
     COMPARISONS,
+    INTEGER_TYPES,
     NUMBER_TYPES,
     TEXT_TYPES,
     WIDE_NUMBERS,
+    casts_to,
     conjuncts,
     listed,
     literal_cast,
@@ -83,10 +85,10 @@ class Translation(TextParts):
         self.remarks += reasons
         return _joined(kept)
 
-    def value(self, text: str, kind: str) -> str:
-        """What a generated column of a kind holds."""
+    def value(self, text: str, kind: str, digits: tuple[int | None, int | None] = (None, None)) -> str:
+        """What a generated column of a kind, of so many digits before and behind the point, holds."""
         node = self.parsed(text)
-        while node.key == "paren" or (node.key == "cast" and kind in NUMBERS):
+        while node.key == "paren" or casts_to(node, kind, digits):
             # What a column holds is of its type, without a word.
             node = node.this
         term = self.term(node)
@@ -340,10 +342,11 @@ class Translation(TextParts):
         if name in TEXT_TYPES and not wanted.expressions and term.kind in (Kind.TEXT, Kind.ENUM):
             return term if term.is_plain else replace(term, is_plain=False)
         is_double = term.kind in FLOAT_KINDS or (term.kind == Kind.DECIMAL and self.source.has_loose_types)
-        if is_double and name in ("FLOAT", "DOUBLE") and not wanted.expressions:
+        rounds = name == "FLOAT" and term.kind != Kind.FLOAT32 and self.source.has_short_floats
+        if is_double and name in ("FLOAT", "DOUBLE") and not wanted.expressions and not rounds:
             return term
         if term.kind in NUMBERS and (name in WIDE_NUMBERS or (term.literal is not None and name in NUMBER_TYPES)):
-            is_whole = name != "BIGINT" or term.kind in INTEGER_KINDS
+            is_whole = name not in INTEGER_TYPES or term.kind in INTEGER_KINDS
             if is_whole and not (wanted.expressions and term.literal is None):
                 return term
         raise self.unsure(node)

@@ -17,6 +17,7 @@ SQL = SqlDialect(
     like_folds=True,
     has_loose_names=True,
     has_loose_types=True,
+    has_short_floats=False,
     byte_collations=frozenset({"BINARY"}),
     folding_collations=frozenset({"NOCASE"}),
     orders_by_bytes=True,

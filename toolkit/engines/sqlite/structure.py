@@ -220,12 +220,14 @@ class _Reader:
     def _unique(self) -> Iterator[StoredKey]:
         for _, rows in groupby(self.indexes, lambda row: row.name):
             parts = list(rows)
-            if parts[0].origin == "u":
+            if parts[0].origin == "u" and all(self._own(row) for row in parts):
                 yield self._named_key("UNIQUE", tuple(row.column for row in parts))
 
     def _plain_indexes(self) -> Iterator[StoredIndex]:
         for name, rows in groupby(self.indexes, lambda row: row.name):
             parts = list(rows)
+            if parts[0].origin == "u" and not all(self._own(row) for row in parts):
+                yield self._collated_key(parts)
             if parts[0].origin != "c":
                 continue
             listed, condition = index_parts(parts[0].sql)
@@ -235,6 +237,13 @@ class _Reader:
                 bool(parts[0].is_unique),
                 condition,
             )
+
+    def _collated_key(self, parts: Sequence[Any]) -> StoredIndex:
+        """A unique constraint by other collations than those of its columns: an index may say them."""
+        texts = ('"{}" COLLATE {}'.format(row.column.replace('"', '""'), row.collation) for row in parts)
+        name = "_".join((self.name, *(row.column for row in parts), "key"))
+        listed = tuple((self._own(row), text, False) for row, text in zip(parts, texts, strict=True))
+        return StoredIndex(name, listed, is_unique=True)
 
     def _own(self, row: Any) -> str | None:
         """The column of an index's part that is compared as the column itself is."""

@@ -103,15 +103,16 @@ class TableMaking:
                 continue
             text = text_of(column.computed.sqltext)
             try:
-                found[column.name] = self._computation(text, self.meanings[column.name].kind)
+                found[column.name] = self._computation(column, text)
             except Untranslatable as error:
                 reason = f"It is a plain column, with the values of now: {error}."
                 self.note(f"generated as {text}", reason, column.name)
         return found
 
-    def _computation(self, text: str, kind: str) -> str:
-        translation = self.translation()
-        value = translation.value(text, kind)
+    def _computation(self, column: sa.Column[Any], text: str) -> str:
+        translation, type_ = self.translation(), column.type
+        digits = (type_.precision, type_.scale) if isinstance(type_, sa.Numeric) else (None, None)
+        value = translation.value(text, self.meanings[column.name].kind, digits)
         if not self.target.computed_when:
             raise Untranslatable("there are no generated columns")
         generated = {each.name for each in self.table.columns if each.computed is not None}
