@@ -13,7 +13,7 @@ from toolkit.config import Config, load_config
 from toolkit.core.engine_type import EngineType
 from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, Numbering
 from toolkit.engines import connect
-from toolkit.errors import SchemaMismatchError, UnrepresentableValueError
+from toolkit.errors import SchemaMismatchError, StatementError, UnrepresentableValueError
 from toolkit.operations.sync import sync
 
 HERE = Path(__file__).parent
@@ -289,3 +289,14 @@ def test_moments_that_python_does_not_know_are_told_and_no_epoch_is_advised(
     with pytest.raises(UnrepresentableValueError, match="lies beyond the year 294246") as refused:
         sync(pair, "one", f"duckdb:///{tmp_path / 'copy.duckdb'}")
     assert "epoch" not in refused.value.advice
+
+
+def test_rules_beside_which_no_row_is_updated_are_named(
+    pair: Config, postgres_url: str, second_postgres_url: str
+) -> None:
+    for url, value in ((postgres_url, "new"), (second_postgres_url, "old")):
+        run(url, "CREATE TABLE t (id integer PRIMARY KEY, v text)", f"INSERT INTO t VALUES (1, '{value}')")
+    run(second_postgres_url, "CREATE RULE kept AS ON UPDATE TO t DO INSTEAD NOTHING", "ALTER TABLE t DISABLE RULE kept")
+    with pytest.raises(StatementError, match=r"t has rules, .*: kept") as refused:
+        sync(pair, "one", "two")
+    assert "DROP RULE kept ON " in refused.value.advice
