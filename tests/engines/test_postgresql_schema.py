@@ -13,7 +13,7 @@ from toolkit.config import Config, load_config
 from toolkit.core.engine_type import EngineType
 from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, Numbering
 from toolkit.engines import connect
-from toolkit.errors import SchemaMismatchError, UnrepresentableValueError
+from toolkit.errors import SchemaMismatchError, StatementError, UnrepresentableValueError
 from toolkit.operations.sync import sync
 
 HERE = Path(__file__).parent
@@ -79,6 +79,7 @@ def test_what_is_beside_tables_is_told(pair: Config, postgres_url: str) -> None:
     assert set(schema.metadata.tables) == {"kept", "pointing"}
     assert [(note.table, note.what, note.reason) for note in schema.notes] == [
         ("pointing", "foreign key to_child of of_child", "child is none of the tables that can be read."),
+        ("pointing", "domain used_domain of elements", "Elements of arrays are not checked there."),
         ("a_copy", "materialized view", "Only tables are carried."),
         ("a_view", "view", "Only tables are carried."),
         ("far", "foreign table", "Its rows are elsewhere."),
@@ -225,8 +226,12 @@ def test_constraints_that_no_other_engine_has_are_told_where_tables_are_made_wit
         "CREATE TABLE visit (id integer PRIMARY KEY, room int4range, during daterange,"
         " CONSTRAINT positive CHECK (id > 0) NOT ENFORCED,"
         " CONSTRAINT in_stay FOREIGN KEY (room, PERIOD during) REFERENCES stay (room, PERIOD during))",
-        "CREATE SEQUENCE both",
-        *(f"CREATE TABLE {name} (id integer PRIMARY KEY DEFAULT nextval('both'))" for name in ("one", "two")),
+        "CREATE SEQUENCE of_both",
+        "CREATE DOMAIN even AS integer CHECK (VALUE % 2 = 0)",
+        "CREATE DOMAIN evens AS even[]",
+        "CREATE TYPE mood AS ENUM ('a', 'b')",
+        "CREATE TABLE listed (id integer PRIMARY KEY, many evens, moods mood[], plain integer[])",
+        *(f"CREATE TABLE {name} (id integer PRIMARY KEY DEFAULT nextval('of_both'))" for name in ("one", "two")),
     )
     with connect(pair.database("one")) as one:
         notes = {(each.table, each.what, each.reason) for each in one.schema().notes if each.is_of_made}
@@ -235,7 +240,9 @@ def test_constraints_that_no_other_engine_has_are_told_where_tables_are_made_wit
         ("stay", "unique key seats", "It is WITHOUT OVERLAPS: periods of one key may overlap there."),
         ("visit", "check positive", "It is not enforced: carried only to PostgreSQL."),
         ("visit", "foreign key in_stay of room, during", "It is of periods: carried only to PostgreSQL."),
-        ("one.id, two.id", "sequence both", "It gives numbers to all of them: each has its own there."),
+        ("listed", "domain even of elements", "Elements of arrays are not checked there."),
+        ("listed", "enum mood of elements", "Elements of arrays are not checked there."),
+        ("one.id, two.id", "sequence of_both", "It gives numbers to all of them: each has its own there."),
     }
 
 
@@ -282,3 +289,14 @@ def test_moments_that_python_does_not_know_are_told_and_no_epoch_is_advised(
     with pytest.raises(UnrepresentableValueError, match="lies beyond the year 294246") as refused:
         sync(pair, "one", f"duckdb:///{tmp_path / 'copy.duckdb'}")
     assert "epoch" not in refused.value.advice
+
+
+def test_rules_beside_which_no_row_is_updated_are_named(
+    pair: Config, postgres_url: str, second_postgres_url: str
+) -> None:
+    for url, value in ((postgres_url, "new"), (second_postgres_url, "old")):
+        run(url, "CREATE TABLE t (id integer PRIMARY KEY, v text)", f"INSERT INTO t VALUES (1, '{value}')")
+    run(second_postgres_url, "CREATE RULE kept AS ON UPDATE TO t DO INSTEAD NOTHING", "ALTER TABLE t DISABLE RULE kept")
+    with pytest.raises(StatementError, match=r"t has rules, .*: kept") as refused:
+        sync(pair, "one", "two")
+    assert "DROP RULE kept ON " in refused.value.advice

@@ -15,7 +15,7 @@ from toolkit.engines.portable.refusals import undone
 from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.errors import refused_row, value_of_key
 from toolkit.engines.postgresql.sql import VALUE, literal, qualified, quoted
-from toolkit.errors import MissingParentError, RefusedRowError, ToolkitError, UniqueConflictError
+from toolkit.errors import MissingParentError, RefusedRowError, StatementError, ToolkitError, UniqueConflictError
 
 if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
@@ -42,8 +42,28 @@ def guarded(
     except (pg.DataError, pg.IntegrityError) as error:
         found = only and find_refused(connection, spec, rows, only, error)
         raise found or connection.known_error(error) from error
+    except pg.FeatureNotSupported as error:
+        raise _ruled(connection, spec) or connection.known_error(error) from error
     except (psycopg.Error, sa.exc.DBAPIError) as error:
         raise connection.known_error(getattr(error, "orig", None) or error) from error
+
+
+def _ruled(connection: PostgresSession, spec: TableSpec) -> StatementError | None:
+    """That a table has rules ON INSERT or ON UPDATE, disabled ones too: beside them no upsert is allowed."""
+    place = qualified(spec.table)
+    query = (
+        f"SELECT quote_ident(rulename) FROM pg_rewrite WHERE ev_class = {literal(place)}::regclass "
+        "AND ev_type IN ('2', '3') ORDER BY 1"
+    )
+    names = [str(name) for (name,) in connection.run(query).fetchall()]
+    if not names:
+        return None
+    drops = "; ".join(f"DROP RULE {name} ON {place}" for name in names)
+    return StatementError(
+        connection.name,
+        f"{spec.name} has rules, beside which PostgreSQL updates no row by its key: {', '.join(names)}",
+        f"Drop them for the time of the sync ({drops}), or leave the table out: --exclude {spec.name}.",
+    )
 
 
 def find_orphans(connection: PostgresSession, spec: TableSpec, rows: str) -> MissingParentError | None:

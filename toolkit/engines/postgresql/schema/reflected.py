@@ -36,6 +36,7 @@ _UNREAD = (
     "behind the greatest in the rows."
 )
 _UNENFORCED = "It is not enforced: carried only to PostgreSQL."
+_ELEMENTS = "Elements of arrays are not checked there."
 _OF_PERIODS = "It is of periods: carried only to PostgreSQL."
 _OVERLAPS = "It is WITHOUT OVERLAPS: periods of one key may overlap there."
 
@@ -180,6 +181,9 @@ class _Found:
 
     def of_its_own(self, table: sa.Table, id_: int) -> Iterable[Note]:
         """The constraints that no other engine has."""
+        for row in self._columns[id_]:
+            if (demanded := self._types.demanded_of_elements(row.type)) is not None:
+                yield Note(table.fullname, f"{demanded} of elements", _ELEMENTS, row.name, is_of_made=True)
         for row in self._constraints[id_]:
             what = f"{_KINDS[row.kind]} {row.name}" if row.kind in _KINDS else ""
             if row.kind == "f":

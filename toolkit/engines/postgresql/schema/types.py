@@ -106,6 +106,15 @@ class Types:
         row = self._rows[id_]
         return row.kind == "d" and (row.is_required or self.is_never_null(row.base))
 
+    def demanded_of_elements(self, id_: int) -> str | None:
+        """The domain or enum of an array's elements, which only an array of PostgreSQL's has."""
+        row = self._rows[id_]
+        if row.kind == "d":
+            return self.demanded_of_elements(row.base)
+        element = None if row.element is None else self._rows[row.element]
+        named = {"d": "domain", "e": "enum"}
+        return None if element is None or element.kind not in named else f"{named[element.kind]} {element.name}"
+
     def is_list(self, column: Any) -> bool:
         """Whether it is declared as an array of one dimension, which need not be true."""
         return self._rows[column.type].element is not None and column.dimensions <= 1
