@@ -252,3 +252,51 @@ def test_checks_from_another_engine_take_the_same_values(
                 execute(config.database("sqlite"), insert)
             with pytest.raises(pymysql.err.OperationalError, match="CONSTRAINT"):
                 server.run(mariadb_url, insert)
+
+
+def test_foreign_keys_of_several_columns_are_carried_and_those_to_another_database_told(
+    mariadb_server: str, mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    with server.database(mariadb_server) as other:
+        elsewhere = other.rpartition("/")[2]
+        server.run(
+            mariadb_url,
+            "CREATE TABLE `p``q` (a int, `b``c` int, PRIMARY KEY (a, `b``c`))",
+            "CREATE TABLE same (id int PRIMARY KEY)",
+            f"CREATE TABLE {elsewhere}.same (id int PRIMARY KEY)",
+            "CREATE TABLE child (id int PRIMARY KEY, x int, `y``` int, z int, "
+            "FOREIGN KEY (x, `y```) REFERENCES `p``q` (a, `b``c`) ON DELETE CASCADE ON UPDATE SET NULL, "
+            f"FOREIGN KEY (z) REFERENCES {elsewhere}.same (id))",
+            f"INSERT INTO {elsewhere}.same VALUES (5)",
+            "INSERT INTO child VALUES (1, NULL, NULL, 5)",
+        )
+        named = {"sqlite": urls["sqlite"], "one": mariadb_url}
+        config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+        result = sync(config, "one", "sqlite")
+        assert result.verified
+        assert [each.reason for each in result.warnings] == ["foreign key of z: There is no same here."]
+        with connect(config.database("sqlite")) as connection:
+            (key,) = connection.schema().metadata.tables["child"].foreign_key_constraints
+        assert (key.column_keys, [each.target_fullname for each in key.elements], key.ondelete, key.onupdate) == (
+            ["x", "y`"],
+            ["p`q.a", "p`q.b`c"],
+            "CASCADE",
+            "SET NULL",
+        )
+
+
+def test_columns_that_differ_by_case_alone_get_names_that_the_server_takes(
+    mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    named = {"postgres": urls["postgres"], "one": mariadb_url}
+    config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+    execute(
+        config.database("postgres"),
+        'CREATE TABLE "T" (id integer PRIMARY KEY, a integer, "A" integer)',
+        "CREATE TABLE t (id integer PRIMARY KEY)",
+        'INSERT INTO "T" VALUES (1, 2, 3)',
+    )
+    for _ in range(2):
+        assert sync(config, "postgres", "one", options=Options(mode=Mode.REPLACE)).verified
+        assert server.run(mariadb_url, "SELECT id, a, a_2 FROM T") == [(1, 2, 3)]
+    assert server.run(mariadb_url, "SELECT * FROM t_2") == []
