@@ -194,8 +194,8 @@ def test_a_clone_has_all_that_its_template_has_or_is_refused(project: Project, a
             f"ALTER DATABASE {made.rpartition('/')[2]} CHARACTER SET latin2 COLLATE latin2_bin",
             "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO', foreign_key_checks = 0",
             "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, b INT REFERENCES z (id), c INT AS (b + 1) STORED)",
-            "CREATE TABLE z (id INT PRIMARY KEY)",
-            "INSERT INTO z VALUES (7)",
+            "CREATE TABLE z (id INT PRIMARY KEY, own INT REFERENCES a (id))",
+            "INSERT INTO z VALUES (7, 5)",
             "INSERT INTO a (id, b) VALUES (0, 7), (5, 7)",
         )
         return []
