@@ -250,7 +250,7 @@ def test_a_changed_column_keeps_what_only_mariadb_has(project: Config, database:
     same = ("moved", "hidden", "kept", "own", "a%b")
     lines = [
         *(f"op.alter_column('t', {name!r}, comment='m')" for name in same),
-        "op.alter_column('t', 'own', nullable=False)",
+        "op.alter_column('t', 'own', type_=sa.BigInteger(), nullable=False)",
         "op.alter_column('t', 'remark', comment=None)",
         "op.alter_column('t', 'details', type_=sa.Text())",
         "op.drop_constraint('t_parent_fkey', 't', type_='foreignkey')",
@@ -262,7 +262,7 @@ def test_a_changed_column_keeps_what_only_mariadb_has(project: Config, database:
     migrate.upgrade(database, project)
     after = columns(database, "t")
     expected = {name: f"{before[name]} COMMENT 'm'" for name in same}
-    expected["own"] = "int(11) NOT NULL COMMENT 'm' CHECK (`own` > 0)"
+    expected["own"] = "bigint(20) NOT NULL COMMENT 'm' CHECK (`own` > 0)"
     assert {name: after[name] for name in same} == expected
     assert after["remark"] == "int(11) DEFAULT NULL"
     assert after["details"] == "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin DEFAULT NULL"

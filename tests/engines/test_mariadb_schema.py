@@ -239,35 +239,6 @@ def test_defaults_of_bytes_that_are_no_text_and_of_zero_dates_are_the_same_there
     assert told >= {("a", "default '\\0\\\\''?\\n?'"), ("b", "default 'é'")}
 
 
-def test_checks_from_another_engine_take_the_same_values(
-    mariadb_url: str, tmp_path: Path, urls: dict[str, str]
-) -> None:
-    tried = {
-        "a text CHECK (length(a) < 5)": ("'éééé'", "'ééééé'"),
-        "b text CHECK (trim(b) <> 'x')": ("'y'", "' x '"),
-        "c real CHECK (c > 0.1)": ("0.2", "0.1"),
-        "d text CHECK (d GLOB 'A*')": ("'Ab'", "'ab'"),
-        "e text CHECK (e LIKE 'A%' OR e LIKE '%@')": ("'ab'", None),
-    }
-    named = {"sqlite": urls["sqlite"], "one": mariadb_url}
-    config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
-    made = f"CREATE TABLE one (id integer PRIMARY KEY, {', '.join(tried)})"
-    execute(config.database("sqlite"), made, *(f"INSERT INTO one ({c[0]}) VALUES ({v})" for c, (v, _) in tried.items()))
-    result = sync(config, "sqlite", "one")
-    assert result.verified
-    # The collation of what is made tells letters by case, as its LIKE does.
-    told = [each.reason for each in result.warnings if each.outcome == NOT_CARRIED]
-    assert len(told) == 1
-    assert "LIKE ignores case in one of the engines alone" in told[0]
-    for column, (_, refused) in tried.items():
-        if refused is not None:
-            insert = f"INSERT INTO one (id, {column[0]}) VALUES (99, {refused})"
-            with pytest.raises(sa.exc.IntegrityError):
-                execute(config.database("sqlite"), insert)
-            with pytest.raises(pymysql.err.OperationalError, match="CONSTRAINT"):
-                server.run(mariadb_url, insert)
-
-
 # A check, a value that SQLite takes, and one that it refuses; without the latter, the check is left out with a note.
 CHECKS = (
     ("TEXT", "length(x) <= 2", "üü", "abc"),
@@ -275,6 +246,7 @@ CHECKS = (
     ("REAL", "x > 0", 0.5, -1),
     ("NUMERIC", "x BETWEEN 0 AND 1", 0.5, 2),
     ("TEXT", "x LIKE '%@%'", "a@b", "ab"),
+    ("TEXT", "x GLOB 'A*'", "Ab", "ab"),
     ("TEXT", "x LIKE 'A%'", "ab", None),
 )
 
@@ -316,3 +288,51 @@ def test_names_that_end_with_blanks_are_made_without_and_told(config: Config) ->
     assert told == {f"name: It is {name} there: names do not end with blanks." for name in ("t", "x_2")}
     assert not any(each.inserted for each in sync(config, "sqlite", "back").tables)
     assert server.run(config.database("back").address, "SELECT id, x, x_2 FROM t") == [(1, 3, 2)]
+
+
+def test_foreign_keys_of_several_columns_are_carried_and_those_to_another_database_told(
+    mariadb_server: str, mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    with server.database(mariadb_server) as other:
+        elsewhere = other.rpartition("/")[2]
+        server.run(
+            mariadb_url,
+            "CREATE TABLE `p``q` (a int, `b``c` int, PRIMARY KEY (a, `b``c`))",
+            "CREATE TABLE same (id int PRIMARY KEY)",
+            f"CREATE TABLE {elsewhere}.same (id int PRIMARY KEY)",
+            "CREATE TABLE child (id int PRIMARY KEY, x int, `y``` int, z int, "
+            "FOREIGN KEY (x, `y```) REFERENCES `p``q` (a, `b``c`) ON DELETE CASCADE ON UPDATE SET NULL, "
+            f"FOREIGN KEY (z) REFERENCES {elsewhere}.same (id))",
+            f"INSERT INTO {elsewhere}.same VALUES (5)",
+            "INSERT INTO child VALUES (1, NULL, NULL, 5)",
+        )
+        named = {"sqlite": urls["sqlite"], "one": mariadb_url}
+        config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+        result = sync(config, "one", "sqlite")
+        assert result.verified
+        assert [each.reason for each in result.warnings] == ["foreign key of z: There is no same here."]
+        with connect(config.database("sqlite")) as connection:
+            (key,) = connection.schema().metadata.tables["child"].foreign_key_constraints
+        assert (key.column_keys, [each.target_fullname for each in key.elements], key.ondelete, key.onupdate) == (
+            ["x", "y`"],
+            ["p`q.a", "p`q.b`c"],
+            "CASCADE",
+            "SET NULL",
+        )
+
+
+def test_columns_that_differ_by_case_alone_get_names_that_the_server_takes(
+    mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    named = {"postgres": urls["postgres"], "one": mariadb_url}
+    config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+    execute(
+        config.database("postgres"),
+        'CREATE TABLE "T" (id integer PRIMARY KEY, a integer, "A" integer)',
+        "CREATE TABLE t (id integer PRIMARY KEY)",
+        'INSERT INTO "T" VALUES (1, 2, 3)',
+    )
+    for _ in range(2):
+        assert sync(config, "postgres", "one", options=Options(mode=Mode.REPLACE)).verified
+        assert server.run(mariadb_url, "SELECT id, a, a_2 FROM T") == [(1, 2, 3)]
+    assert server.run(mariadb_url, "SELECT * FROM t_2") == []

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
+import pymysql
 import pytest
 
 from tests.pytest_plugin.conftest import Project
@@ -177,3 +178,41 @@ def test_no_database_is_made_on_a_server_that_is_not_named_for_tests(
     with pytest.raises(ConfigurationError, match="The server for tests is not MariaDB: sqlite:"):
         Pool(config, tmp_path, {"mariadb": "sqlite:///x"}).clone("mariadb", Seed(config, config.fixtures))
     assert "test_mariadb" not in config.databases
+
+
+def test_a_clone_has_all_that_its_template_has_or_is_refused(project: Project, address: str, tmp_path: Path) -> None:
+    root = project.pytester.path
+    database = Database("mariadb", address, root)
+    templates = database.kind.templates(database, tmp_path, None)
+
+    def failing(_: str) -> list[str]:
+        raise KeyError("no such fixture")
+
+    def fill(made: str) -> list[str]:
+        server.run(
+            made,
+            f"ALTER DATABASE {made.rpartition('/')[2]} CHARACTER SET latin2 COLLATE latin2_bin",
+            "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO', foreign_key_checks = 0",
+            "CREATE TABLE a (id INT PRIMARY KEY AUTO_INCREMENT, b INT REFERENCES z (id), c INT AS (b + 1) STORED)",
+            "CREATE TABLE z (id INT PRIMARY KEY, own INT REFERENCES a (id))",
+            "INSERT INTO z VALUES (7, 5)",
+            "INSERT INTO a (id, b) VALUES (0, 7), (5, 7)",
+        )
+        return []
+
+    with pytest.raises(KeyError):
+        templates.ensure("key", failing)
+    assert databases(address, root) == []
+    templates.ensure("key", fill)
+    clone = templates.clone("key")
+    assert server.run(clone, "SELECT a.id, z.id, c FROM a JOIN z ON z.id = b") == [(0, 7, 8), (5, 7, 8)]
+    assert server.run(clone, "SELECT @@collation_database") == [("latin2_bin",)]
+    with pytest.raises(pymysql.err.IntegrityError):
+        server.run(clone, "INSERT INTO a (b) VALUES (8)")
+    assert databases(address, root)[0].startswith("run_")
+    template = next(name for name in databases(address, root) if name.startswith("seed"))
+    server.run(f"{address}toolkit_{prefix_of(root)}_{template}", "CREATE VIEW seen AS SELECT id FROM a")
+    with pytest.raises(ConfigurationError, match="without views, triggers and routines, and it has 'seen'"):
+        templates.clone("key")
+    templates.close()
+    assert databases(address, root) == [template]
