@@ -48,6 +48,17 @@ _STATES = {
 }
 
 
+def _beside_each_row_of_two(change: str) -> dict[str, list[str]]:
+    """By target, a trigger that does something as a row comes into table `two`."""
+    return {
+        "sqlite2": [f"CREATE TRIGGER odd AFTER INSERT ON two BEGIN {change}; END"],
+        "postgres": [
+            f"CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NULL; END $$",
+            "CREATE TRIGGER odd AFTER INSERT ON two FOR EACH ROW EXECUTE FUNCTION odd()",
+        ],
+    }
+
+
 def triggers(config: Config, target: str) -> list[tuple[Any, ...]]:
     """All triggers of a database, with their order or their state."""
     return rows(config, target, _STATES[target])
@@ -90,15 +101,7 @@ def test_a_trigger_on_one_table_that_changes_another_is_refused_with_the_option(
     config = using(metadata)
     create(config.database(target), metadata)
     execute(config.database("sqlite"), "INSERT INTO one VALUES (1, 'a')", "INSERT INTO two VALUES (1, 'a')")
-    change = "UPDATE one SET v = 'odd'"
-    statements = {
-        "sqlite2": [f"CREATE TRIGGER odd AFTER INSERT ON two BEGIN {change}; END"],
-        "postgres": [
-            f"CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NULL; END $$",
-            "CREATE TRIGGER odd AFTER INSERT ON two FOR EACH ROW EXECUTE FUNCTION odd()",
-        ],
-    }
-    execute(config.database(target), *statements[target])
+    execute(config.database(target), *_beside_each_row_of_two("UPDATE one SET v = 'odd'")[target])
     with pytest.raises(VerificationError, match="by a trigger, a foreign key or others") as refused:
         sync(config, "sqlite", target)
     assert "--hold-triggers" in refused.value.advice
@@ -200,14 +203,7 @@ def test_a_row_that_comes_by_a_trigger_into_a_table_that_was_not_empty_is_caught
     for name in ("sqlite", target):
         execute(config.database(name), "INSERT INTO one VALUES (1, 'a')")
     execute(config.database("sqlite"), "INSERT INTO two VALUES (1)")
-    change = "INSERT INTO one VALUES (9, 'odd')"
-    fires = {
-        "sqlite2": [f"CREATE TRIGGER odd AFTER INSERT ON two BEGIN {change}; END"],
-        "postgres": [
-            f"CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NULL; END $$",
-            "CREATE TRIGGER odd AFTER INSERT ON two FOR EACH ROW EXECUTE FUNCTION odd()",
-        ],
-    }
+    fires = _beside_each_row_of_two("INSERT INTO one VALUES (9, 'odd')")
     execute(config.database(target), *["INSERT INTO one VALUES (7, 'own')"] * own, *fires[target])
     shown = rf"how many rows there are as others were written \({2 + own} rows, not {1 + own}\)"
     with pytest.raises(VerificationError, match=shown) as refused:
@@ -226,14 +222,7 @@ def test_a_row_that_only_the_target_has_and_that_a_trigger_deletes_is_caught(usi
     create(config.database(target), metadata)
     for name in ("sqlite", target):
         execute(config.database(name), "INSERT INTO one VALUES (1, 'a')")
-    change = "DELETE FROM one WHERE id = 7"
-    fires = {
-        "sqlite2": [f"CREATE TRIGGER odd AFTER INSERT ON two BEGIN {change}; END"],
-        "postgres": [
-            f"CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; RETURN NULL; END $$",
-            "CREATE TRIGGER odd AFTER INSERT ON two FOR EACH ROW EXECUTE FUNCTION odd()",
-        ],
-    }
+    fires = _beside_each_row_of_two("DELETE FROM one WHERE id = 7")
     execute(config.database("sqlite"), "INSERT INTO two VALUES (1)")
     execute(config.database(target), "INSERT INTO one VALUES (7, 'own')", *fires[target])
     with pytest.raises(VerificationError, match=r"how many rows there are .* \(1 rows, not 2\)"):
