@@ -105,7 +105,9 @@ def test_rows_of_postgresql_come_by_their_keys_as_innodb_stores_them(
     )
 
 
-@pytest.mark.parametrize("scheme", ["mariadb", "mysql", "mysql+pymysql", "mysql+asyncmy", "mariadb+aiomysql"])
+@pytest.mark.parametrize(
+    "scheme", ["mariadb", "mysql", "mysql+pymysql", "mysql+mysqldb", "mysql+asyncmy", "mariadb+aiomysql"]
+)
 def test_every_driver_of_an_application_means_one_place(database: Database, scheme: str) -> None:
     other = database.at(database.address.replace("mariadb:", f"{scheme}:") + "?charset=utf8mb4")
     assert (other.kind, other.place) == (database.kind, database.place)
