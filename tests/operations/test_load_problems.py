@@ -269,6 +269,8 @@ WRONG: list[tuple[str, str, str]] = [
     ("c_int64", "1" * 5000, "does not fit into its column"),
     ("c_float32", "1e39", "does not fit into its column"),
     ("c_float64", "1e999", "does not fit into its column"),
+    ("c_float32", "16777217", "does not fit into its column"),
+    ("c_float64", "9007199254740993", "does not fit into its column"),
     ("c_float64", '"much"', "is not a number"),
     ("c_decimal", "1.239", "does not fit into its column"),
     ("c_decimal", "1e30", "does not fit into its column"),

@@ -85,6 +85,7 @@ def show_transfer(result: SyncResult) -> None:
     _show_masked(result.warnings)
     if result.inspection is None:
         _show_not_carried(result.warnings)
+    _show_generated(result.warnings)
     show_other_records(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not copied, because it is not in the models: {left}.")
@@ -204,6 +205,13 @@ def _show_not_carried(warnings: Iterable[TransferWarning]) -> None:
         say(f"… and {len(found) - _NAMED:,} more that are not carried: --json lists all.")
 
 
+def _show_generated(warnings: Iterable[TransferWarning]) -> None:
+    for each in warnings:
+        if each.is_of_generated:
+            rows = f" ({plural(each.rows, 'row')})" if each.rows else ""
+            say(f"Generated otherwise: {each.place}{rows}: {each.reason}")
+
+
 def _show_files(copied: FileCopy, dry_run: bool) -> None:
     would = "to be copied" if dry_run else "copied"
     archived = f"; {copied.archived:,} in an archive, left there" if copied.archived else ""
@@ -239,6 +247,7 @@ def show_diff(result: DiffResult) -> None:
     _show_converted(result.warnings)
     _show_masked(result.warnings)
     _show_not_carried(result.warnings)
+    _show_generated(result.warnings)
     same, left = "The same: every row of every table", unmodelled(result.warnings, of=True)
     if left:
         begin = f"{same}, except what is not" if result.equal else "Not"

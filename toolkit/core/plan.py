@@ -159,6 +159,11 @@ class TransferWarning:
         return self.outcome == NOT_CARRIED
 
     @property
+    def is_of_generated(self) -> bool:
+        """Whether it is of columns that the target generates, with other values than the source has."""
+        return self.outcome == GENERATED_OTHERWISE
+
+    @property
     def is_of_conversion(self) -> bool:
         """Whether it counts the values that a conversion changed for good, as the user asked for."""
         return self.outcome == CONVERTED
@@ -177,6 +182,7 @@ NOT_IN_MODELS = "not in the models"
 NOT_CARRIED = "not carried"
 OTHER_RECORD = "revision recorded elsewhere"
 CHANGED_MEANWHILE = "changed meanwhile"
+GENERATED_OTHERWISE = "generated otherwise"
 CONVERTED = "converted"
 MASKED = "masked by name"
 MASKED_BY_MODEL = "masked by its model"

@@ -172,6 +172,13 @@ def table_spec(table: Table, given_key: Sequence[str] = ()) -> TableSpec:
     )
 
 
+def generated_columns(table: Table) -> tuple[ColumnSpec, ...]:
+    """The columns whose values the database generates, which are no data."""
+    return tuple(
+        _column(each) for each in table.columns if isinstance(each.computed, Computed) and each.key == each.name
+    )
+
+
 def _column(column: Column[Any]) -> ColumnSpec:
     where = f"{column.table.fullname}.{column.name}"
     if column.key != column.name:

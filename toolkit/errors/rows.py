@@ -133,6 +133,21 @@ class VerificationError(ToolkitError):
         )
 
 
+class GeneratedOtherwiseError(VerificationError):
+    """A table that was made just now generates other values than the source has; `evidence` is the first such row."""
+
+    def __init__(self, database: str, table: str, columns: Sequence[str], evidence: str) -> None:
+        self.database, self.table, self.columns, self.evidence = database, table, tuple(columns), evidence
+        left = " ".join(f"--exclude-column {table}.{name}" for name in columns)
+        ToolkitError.__init__(
+            self,
+            f"{table}: values of {', '.join(columns)}, which {database} would generate, differ from those of the "
+            f"source; the transaction was rolled back. First: {evidence}.",
+            f"Leave them out: {left}; or make {table} there before, with them as plain columns or by another "
+            "expression: toolkit inspect --ddl prints the statements.",
+        )
+
+
 class ExistingRowsError(ToolkitError):
     """Rows that were to be inserted are there already."""
 

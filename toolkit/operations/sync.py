@@ -216,6 +216,7 @@ class _Sync:
                 rejects=self.rejects,
                 excluded=self.chosen.excluded,
                 sample=self.sample,
+                exclude_columns=self.chosen.wanted.exclude_columns,
             )
             with telling_forms(origin, specs), self._telling(origin, elsewhere):
                 if not lacking and self.rejects is None:

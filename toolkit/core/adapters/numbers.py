@@ -124,7 +124,22 @@ def _float(value: Any) -> float:
     number = float(value)
     if math.isinf(number) and any(map(str.isdigit, str(value))):
         raise OverflowError("finite, but beyond the largest double")
+    _require_whole(value, number)
     return number
+
+
+def _single(value: Any) -> float:
+    number = _float(value)
+    with np.errstate(over="ignore"):  # Infinite then, which `parse` refuses.
+        _require_whole(value, float(np.float32(number)))
+    return number
+
+
+def _require_whole(given: Any, number: float) -> None:
+    """See that a whole number has kept all of its digits; of others none is exact, and the shortest stand for them."""
+    is_whole = isinstance(given, int) or (isinstance(given, str) and given.strip().lstrip("+-").isdecimal())
+    if is_whole and math.isfinite(number) and int(number) != int(given):
+        raise OverflowError("a whole number with more digits than it keeps")
 
 
 class DoubleAdapter(BuiltIn):
@@ -134,7 +149,7 @@ class DoubleAdapter(BuiltIn):
     carrier = Kind.FLOAT64
     storage = pa.float64()
     parser = Parser(_float, "a number", int, float, str)
-    json_type = float | str
+    json_type = int | float | str
     plain = float
     in_arrays = True
 
@@ -160,6 +175,7 @@ class SingleAdapter(DoubleAdapter):
     kind = Kind.FLOAT32
     carrier = Kind.FLOAT32
     storage = pa.float32()
+    parser = Parser(_single, "a number", int, float, str)
 
     @classmethod
     def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:

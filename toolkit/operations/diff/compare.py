@@ -32,6 +32,7 @@ from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.wanted import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
 from toolkit.operations.transfer.elsewhere import Elsewhere
+from toolkit.operations.transfer.generated import generated_otherwise
 from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import SourceTables
@@ -192,6 +193,7 @@ class Comparison:
         self._progress = progress or Silent()
         self._conversions = conversions(self._project.metadata, config.convert, convert)
         self._told: list[TransferWarning] = []
+        self._is_narrow = False
         self.renamed: Mapping[str, str] = {}
         self.unmodelled: tuple[TransferWarning, ...] = ()
         """What either database holds beside the tables that are compared, from the first of them on."""
@@ -227,6 +229,7 @@ class Comparison:
         self._conversions.require_in_run(models)
         self._conversions.require_unasked(models)
         models = tuple(_only(spec, columns) for spec in models) if columns else models
+        self._is_narrow = bool(columns)
         self._elsewhere = elsewhere = Elsewhere.of(self._project, models, self._names)
         self.rows, self.renamed = elsewhere.source(self.source, self._conversions), elsewhere.shown
         sides = ((self.source, models), (self.target, elsewhere.specs))
@@ -260,6 +263,9 @@ class Comparison:
         if changes is None:
             return TableDiff(name, status), Differences(spec, None, self._rows)
         removed = 0 if changes.removed is None else changes.removed.num_rows
+        if generated := self._generated(spec):
+            self._told += generated
+            status = Status.DIFFERS
         found = TableDiff(
             name,
             status,
@@ -296,6 +302,12 @@ class Comparison:
         assert changes.removed is not None
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
         return spec, (Status.SAME if equal else Status.DIFFERS), changes
+
+    def _generated(self, spec: TableSpec) -> list[TransferWarning]:
+        """The columns that both generate, where rows differ in them; none where columns of the user's are compared."""
+        exclude = self._chosen.wanted.exclude_columns
+        found = () if self._is_narrow else generated_otherwise([spec], self.rows, self.rows, self.target, exclude)
+        return [each.warning(self.target.name) for each in found]
 
     def _found(self, spec: TableSpec, ours: RowSource, theirs: Table) -> Changes:
         if self._parallel and (found := self._parallel.compare(spec, ours, theirs)):

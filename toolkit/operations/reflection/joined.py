@@ -35,11 +35,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Pair:
-    """A table of both, and by the source's names, its columns that both have."""
+    """A table of both, and by the source's names, its columns that both have, and those that both generate."""
 
     source: sa.Table
     target: sa.Table
     columns: Mapping[str, sa.Column[Any]]
+    computed: Mapping[str, sa.Column[Any]]
 
     @property
     def only_in_source(self) -> tuple[str, ...]:
@@ -139,7 +140,14 @@ def _pair(source: sa.Table, target: sa.Table, rename: Mapping[str, str], exclude
     theirs: dict[str, tuple[str | None, str]] = {
         each.name: (None, each.name) for each in target.columns if each.computed is None
     }
-    return Pair(source, target, {name: target.c[other] for name, other in _matched(ours, theirs, named).items()})
+    computed = {each.name: (None, each.name) for each in target.columns if each.computed is not None}
+    generated = {name: place for name, place in ours.items() if source.c[name].computed is not None}
+    return Pair(
+        source,
+        target,
+        {name: target.c[other] for name, other in _matched(ours, theirs, named).items()},
+        {name: target.c[other] for name, other in _matched(generated, computed, named).items()},
+    )
 
 
 @dataclass(frozen=True)
@@ -181,6 +189,12 @@ def _add(metadata: sa.MetaData, pair: Pair, types: _Types) -> None:
     columns = [
         sa.Column(own, types.of(pair.source.c[own], other), nullable=other.nullable, autoincrement=False)
         for own, other in pair.columns.items()
+    ]
+    columns += [
+        sa.Column(
+            own, types.of(pair.source.c[own], other), sa.Computed(other.computed.sqltext if other.computed else "")
+        )
+        for own, other in pair.computed.items()
     ]
     keys = [[column.name for column in pair.target.primary_key]]
     unique = [*_unique(pair.target)]
@@ -253,6 +267,6 @@ def _renames(pairs: Sequence[Pair]) -> Iterator[tuple[str, str]]:
     for pair in pairs:
         if pair.source.fullname != pair.target.fullname:
             yield pair.source.fullname, pair.target.fullname
-        for own, other in pair.columns.items():
+        for own, other in {**pair.columns, **pair.computed}.items():
             if own != other.name:
                 yield f"{pair.source.fullname}.{own}", f"{pair.target.fullname}.{other.name}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.renames import Renames
-from toolkit.core.tables import REFLECTED, select_tables, without_columns
+from toolkit.core.tables import REFLECTED, generated_columns, select_tables, without_columns
 from toolkit.engines import connect
 from toolkit.errors import ConfigurationError
 from toolkit.operations.discovery import discover
@@ -173,5 +173,10 @@ class Chosen:
             )
         found = select_tables(self.project.metadata, self.tables, self.excluded_names, self.wanted.keys)
         known = {f"{spec.name}.{name}" for spec in found for name in spec.column_names}
-        places = [each for each in self.wanted.exclude_columns if not self.project.is_reflected or each in known]
+        generated = {f"{spec.name}.{each.name}" for spec in found for each in generated_columns(spec.table)}
+        places = [
+            each
+            for each in self.wanted.exclude_columns
+            if each in known or not (self.project.is_reflected or each in generated)
+        ]
         return without_columns(found, places)

@@ -1,4 +1,4 @@
-"""What the plans say, done: rows written, verified by digest, and committed."""
+"""What the plans say, done: rows written, and verified by digest."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def execute(
     compared: Source | None = None,
     numbers: Mapping[str, Mapping[str, int]] | None = None,
 ) -> tuple[TableResult, ...]:
-    """Write what the plans say, in their order, with the watermarks that were reached, and commit.
+    """Write what the plans say, in their order, with the watermarks that were reached; the caller commits.
 
     The triggers of the tables `held` do not fire. `compared` has all rows that were compared, for those that do; None
     where it is known that they are no longer as they were. `numbers` are, by table and column, what is given out next
@@ -72,8 +72,6 @@ def execute(
         target.repository(spec).advance_sequences((numbers or {}).get(spec.name))
     if watermarks is not None:
         watermarks.write(target, specs)
-    progress.step("commit")
-    target.commit()
     return results
 
 

@@ -33,8 +33,9 @@ class Transfer:
     database that changed since the last transfer from it are looked at, and of those `running` there more may follow.
     `values` are for columns that only the target has. `files` are written when nothing is left to refuse, before any
     row is. Rows among the `rejects` are left out, and none of the target with the key of one is deleted. A target
-    without tables gets all of the models' but the `excluded` ones. A dry run shows the rows of a `sample`. With
-    `beside`, another connection of this process has the right to write, and keeps it until all is done.
+    without tables gets all of the models' but the `excluded` ones. A dry run shows the rows of a `sample`. The
+    `exclude_columns`, as `TABLE.COLUMN` of the source, may be generated otherwise. With `beside`, another connection
+    of this process has the right to write, and keeps it until all is done.
     """
 
     origin: Origin
@@ -50,6 +51,7 @@ class Transfer:
     excluded: Collection[str] = ()
     rejects: Rejects | None = None
     sample: Sample | None = None
+    exclude_columns: Collection[str] = ()
     beside: bool = False
 
     def against(self, target: Connection | None) -> Source:

@@ -7,8 +7,8 @@ rows that are there already, a second transfer writes none.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,11 +17,18 @@ from toolkit.core.plan import CHANGED_MEANWHILE, Action, TableResult, TransferWa
 from toolkit.core.progress import SILENT
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema, refuse_schema
-from toolkit.errors import ChangedSincePlanError, ConfigurationError, FixtureProblemsError, ToolkitError
+from toolkit.errors import (
+    ChangedSincePlanError,
+    ConfigurationError,
+    FixtureProblemsError,
+    ToolkitError,
+    VerificationError,
+)
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.migrations.schema import lacks_schema, made_from, make_schema, migrated_copy, tables_to_make
 from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
+from toolkit.operations.transfer.generated import generated_otherwise, has_generated
 from toolkit.operations.transfer.misfits import require_fitting
 from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.repeated_keys import require_given_keys
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
     from toolkit.operations.project import Project
+    from toolkit.operations.transfer.options import Options
     from toolkit.operations.transfer.sources import Source
     from toolkit.operations.transfer.watermarks import Watermarks
 
@@ -206,26 +214,49 @@ class _Run:
                 if attempts.number > 1 and not locks_first:
                     destination.exclude_writers([each.spec for each in plans.tables if each.writes or each.deletes])
                 self._began = True
-                results = self._written(plans, rows, destination, None if stale else plans.source)
+                found = self._written(plans, rows, destination, None if stale else plans.source)
+            results = found.tables
             if stale:
                 # Of rows that were equal when they were compared, nobody knows what they hold now.
                 results = tuple(replace(each, verified=False, target_digest=None) for each in results)
             unlike = _unlike_numbers(destination, self._request.specs, results, self._progress)
-            return TransferResult(results, (*stale, *unlike, *plans.held.warnings), is_checked=options.verify)
+            return replace(found, tables=results, warnings=(*stale, *found.warnings, *unlike, *plans.held.warnings))
 
     def _writing(self) -> Connection:
         target = self._request.target
         return target.kind.filling(target) if self._request.beside else connect(target, write=True)
 
-    def _written(
-        self, plans: Plans, rows: Source, destination: Connection, compared: Source | None
-    ) -> tuple[TableResult, ...]:
-        """What was written of these rows."""
+    def _written(self, plans: Plans, rows: Source, destination: Connection, compared: Source | None) -> TransferResult:
+        """What was written of these rows, and committed."""
         options, held, marks = self._request.options, plans.held, plans.watermarks
         numbers = self._request.next_numbers()
-        found = execute(plans.tables, rows, destination, options, self._progress, marks, held.specs, compared, numbers)
+        with _telling_committed(options):
+            found = execute(
+                plans.tables, rows, destination, options, self._progress, marks, held.specs, compared, numbers
+            )
+            told = self._generated(plans.tables, compared, destination) if options.verify else ()
+        self._progress.step("commit")
+        destination.commit()
         held.tell(self._progress)
-        return found
+        return TransferResult(found, told, is_checked=options.verify)
+
+    def _generated(
+        self, plans: Sequence[TablePlan], compared: Source | None, destination: Connection
+    ) -> tuple[TransferWarning, ...]:
+        """What the target generates otherwise than the source, of tables that were compared as a whole.
+
+        Raises:
+            GeneratedOtherwiseError: in a table that was made in this run, by an expression of ours.
+        """
+        names = self._request.origin.tables
+        specs = [plan.spec for plan in plans if plan.since is None]
+        if names is None or compared is None or not has_generated(specs):
+            return ()
+        self._progress.step("compare generated columns")
+        found = list(generated_otherwise(specs, names, compared, destination, self._request.exclude_columns))
+        if found and self._makes and self._project.is_reflected:
+            raise found[0].error(destination.name)
+        return tuple(each.warning(destination.name) for each in found)
 
     def _write_files(self) -> None:
         """Once, whatever is repeated: nothing is left to refuse."""
@@ -262,6 +293,17 @@ class _Run:
         )
         self._progress.note(reason)
         return (TransferWarning(CHANGED_MEANWHILE, "", reason, database=destination.name),)
+
+
+@contextmanager
+def _telling_committed(options: Options) -> Iterator[None]:
+    """Tell that what others can see already is not gone."""
+    try:
+        yield
+    except VerificationError as error:
+        if options.commit_every:
+            error.advise_last("Rows that were committed before, as --commit-every has it, stay.")
+        raise
 
 
 def told_constraints(request: Transfer, project: Project, progress: Progress) -> tuple[TransferWarning, ...]:
