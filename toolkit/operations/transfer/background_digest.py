@@ -14,14 +14,17 @@ import pyarrow as pa
 
 from toolkit.compute.scratch import scratch_directory, told_if_full
 from toolkit.compute.stored_digest import StoredDigest
-from toolkit.core.batches import BATCH_BYTES
-from toolkit.core.digest import TableDigest, row_digests, sum_digests
+from toolkit.core.batches import BATCH_BYTES, pieces
+from toolkit.core.digest import TableDigest, digest_batches
 from toolkit.core.tables import TableSpec
 from toolkit.core.workers import Worker
 
 # So many bytes of batches wait in memory; more go to a temporary file each, up to so many in all.
-_IN_MEMORY = 2 * BATCH_BYTES
+_IN_MEMORY = BATCH_BYTES
 _ON_DISK = 1 << 30
+# What is canonical of a row takes several times as much as the row: with 8,192 at a time a verified load from SQLite peaks
+# at 262 MB in place of 254, from MariaDB at 241 in place of 229, and takes as long; 2,048 take 4 % more time from DuckDB.
+_PIECE_ROWS = 4_096
 
 
 class BackgroundDigest:
@@ -90,9 +93,12 @@ class BackgroundDigest:
             with StoredDigest() if self._as_stored else nullcontext() as stored:
                 while (item := self._waiting.get()) is not None and not self._abandoned:
                     batch = self._read_back(item) if isinstance(item, Path) else self._taken(item)
-                    self._total += stored.of(batch) if stored else sum_digests(row_digests(self._spec, batch))
+                    self._total += stored.of(batch) if stored else self._of(batch)
         except BaseException as error:  # noqa: BLE001 - raised by `result`
             self._failure = error
+
+    def _of(self, batch: pa.RecordBatch) -> TableDigest:
+        return digest_batches(self._spec, pieces(batch, _PIECE_ROWS))
 
     def _taken(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self._bytes_in_memory -= batch.nbytes
