@@ -52,8 +52,9 @@ def measure(
     command: Sequence[str],
     server: psutil.Process | Sequence[psutil.Process] | None = None,
     environment: Mapping[str, str] | None = None,
+    directory: Path = ROOT,
 ) -> tuple[Sample, str]:
-    """Run a command to its end: whole-process wall time, peak RSS in bytes, and its standard output.
+    """Run a command in a directory to its end: whole-process wall time, peak RSS in bytes, and its standard output.
 
     The work of `server` counts as the command's own. This process has to stay small: Linux counts what it
     occupies until the new program takes its place as the command's peak.
@@ -71,7 +72,7 @@ def measure(
             stdout=subprocess.PIPE,
             stderr=told,
             env=_environment(environment or {}),
-            cwd=ROOT,
+            cwd=directory,
         ) as process,
     ):
         assert process.stdout is not None

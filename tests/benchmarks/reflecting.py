@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 
 from tests.benchmarks.contenders import Contender, Samples, Stage, require, sync
-from tests.benchmarks.machine import TOOLKIT, measure
+from tests.benchmarks.machine import TOOLKIT, measure, wait_until_quiet
 
 MODELS, REFLECTED = "models", "without models"
 _NOTHING = {MODELS: (), REFLECTED: ("--reflect",)}
@@ -41,10 +41,12 @@ def toolkit_into_nothing(way: str) -> Contender:
 
 
 def toolkit_inspect() -> Contender:
-    """All that is in the largest table of a SQLite file."""
+    """All that is in the largest table of a SQLite file, asked for where there are no models."""
 
     def run(stage: Stage) -> Samples:
-        sample, output = stage.measure([*TOOLKIT, "inspect", stage.sources["SQLite"], "todo", "--json"])
+        command = [*TOOLKIT, "inspect", stage.sources["SQLite"], "todo", "--json"]
+        wait_until_quiet()
+        sample, output = measure(command, directory=stage.directory)
         require(stage.todos, json.loads(output)["tables"][0]["rows"])
         yield "toolkit inspect", sample
 

@@ -29,8 +29,7 @@ def _read_ahead(work: Do) -> None:
 
 def _digest(work: Do) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(background_digest, "row_digests", lambda *_: work())
-        patch.setattr(background_digest, "sum_digests", lambda _: TableDigest())
+        patch.setattr(background_digest, "digest_batches", lambda *_: work() or TableDigest())
         with background_digest.BackgroundDigest(None, as_stored=False) as digest:  # type: ignore[arg-type]
             digest.add(pa.record_batch({"n": [1]}))
             digest.result()

@@ -41,6 +41,8 @@ def made(tmp_path: Path) -> MakeFile:
 
 def schema_of(database: Database, types: TypesBy = TypesBy.VALUES) -> Schema:
     with connect(database) as connection:
+        # As commands do first, which gives it connections to ask beside its own.
+        connection.lock_tables(())
         return connection.schema(types)
 
 
@@ -190,6 +192,10 @@ CHOSEN = [
     ("JSON", "'{}' | '{}' | '{}' | '[1' | '2]' | '3,0,4'", "TEXT", True),
     ("JSON", "'[1,' || char(10) || '2]' | '{}'", "JSONB", False),
     ("JSON", "'\"' || char(10) || '\"' | '{}'", "TEXT", True),
+    # Of 18,000 characters: long ones are looked at by themselves.
+    ("JSON", """'{}' | '{"a": 1, "b": "' || hex(zeroblob(9000)) || '"}'""", "JSONB", False),
+    ("JSON", """'{}' | '{"a": 1, "b": "' || hex(zeroblob(9000)) || '", "a": 2}'""", "JSON", False),
+    ("JSON", """'{}' | '{"a": "' || hex(zeroblob(9000)) || '"'""", "TEXT", True),
     ("UUID", "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11' | x'00112233445566778899AABBCCDDEEFF'", "UUID", False),
     ("UUID", "'x'", "TEXT", True),
     ("CHAR(36)", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "VARCHAR(36)", False),
@@ -281,7 +287,9 @@ def test_a_moment_has_a_zone_however_long_it_is_written(made: MakeFile, moment: 
     assert type_.timezone is has_zone
 
 
-ODD = ("'x'", "CAST(x'ff32' AS TEXT)", "2.5", "x'00'", "'2024-01-02 03:04:05Z'", "'[1]'", "9223372036854775807")
+# It is not fetched together with others.
+LONG = f"'[{'1, ' * 6_000}1]'"
+ODD = ("'x'", "CAST(x'ff32' AS TEXT)", "2.5", "x'00'", "'2024-01-02 03:04:05Z'", "'[1]'", "9223372036854775807", LONG)
 
 
 @pytest.mark.parametrize("log", ["DELETE", "WAL"])

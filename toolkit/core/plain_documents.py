@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
 AT_ONCE = 512
 """So many documents at a time: of more, Python's own looks for what nobody uses any more take longer than the rest."""
-REFUSED = (b"\\u0000", b"\\ud", b"\\uD")
+REFUSED = re.compile(rb"\\u(?:0000|[dD])")
 """What PostgreSQL's jsonb refuses: U+0000, and halves of pairs that may stand alone."""
-# A colon that is written otherwise would not be counted.
-_COLONS = (b"\\u003a", b"\\u003A")
-_ESCAPE = b"\\u"
+# And a colon that is written otherwise, which would not be counted.
+_UNCERTAIN = re.compile(REFUSED.pattern + rb"|\\u003[aA]")
 _BITS = 62
+_UNDECODED = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def are_plain(documents: Sequence[bytes]) -> bool:
-    """Whether these are certainly documents, and no key is in one of them twice."""
+def are_plain(documents: pa.Array) -> bool:
+    """Whether these, as strings or their bytes without NULL, are certainly documents, with no key twice in one."""
     # Between two of them a number that none can have foreseen: where all are, no row had two, or half of one.
     between = secrets.randbits(_BITS)
-    joined = b"[" + (b",%d," % between).join(documents) + b"]"
-    if _ESCAPE in joined and any(each in joined for each in (*_COLONS, *REFUSED)):
+    joined = _listed(documents, f",{between},")
+    if _UNCERTAIN.search(joined):
         return False
     try:
         values: list[Any] = msgspec.json.decode(joined)
@@ -32,6 +35,26 @@ def are_plain(documents: Sequence[bytes]) -> bool:
     if len(values) != 2 * len(documents) - 1 or values[1::2].count(between) != len(documents) - 1:
         return False
     return _has_all_keys(values[::2], joined.count(b":"))
+
+
+def are_documents(documents: pa.Array) -> bool:
+    """Whether these are certainly documents; undecoded that takes a fifth of the time."""
+    joined = _listed(documents, ",")
+    try:
+        # Of what is not decoded, whether it is UTF-8 is not looked at.
+        joined.decode()
+        lengths: list[int] = pc.binary_length(documents).to_pylist()
+        return list(map(len, _UNDECODED.decode(joined))) == lengths
+    except (ValueError, RecursionError):
+        return False
+
+
+def _listed(documents: pa.Array, between: str) -> bytes:
+    """All as the members of one list, with something between each two: no Python object for each."""
+    texts = documents.cast(pa.binary())
+    one = pc.binary_join(pa.ListArray.from_arrays([0, len(texts)], texts), between.encode())
+    text: bytes = one[0].as_py()
+    return b"[" + text + b"]"
 
 
 def _has_all_keys(values: Sequence[Any], colons: int) -> bool:

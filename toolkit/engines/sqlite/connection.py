@@ -74,8 +74,7 @@ class SqliteConnection(SqliteSnapshot):
         self._watch = Watch(self._file)
         # As of a moment since the watch began.
         self.forget()
-        if self.reader is not None:
-            self.reader.rollback()
+        self._end_readers()
         self._begin_again()
         return ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import sqlite
@@ -14,7 +14,11 @@ from toolkit.engines.sqlite.forms import ASKED, EXPECTED_CLASS, FORMS, expected,
 from toolkit.engines.sqlite.undeclared import Documents, Undeclared
 
 if TYPE_CHECKING:
-    from toolkit.engines.sqlite.snapshot import Ask, SqliteSnapshot
+    from toolkit.engines.sqlite.asking import Asking
+    from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+
+Ask = Callable[[str], Sequence[Any] | None]
+"""Gives the first row of a query."""
 
 CLASSES = ("integer", "real", "text", "blob")
 _NUMBERS = frozenset({Family.INTEGER, Family.REAL, Family.DECIMAL, Family.BOOLEAN, Family.ANY})
@@ -46,8 +50,8 @@ def _question(table: str, columns: Mapping[str, Declared]) -> tuple[str, ...]:
 def _undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
     conditions = {name: expected(each) for name, each in columns.items()}
     odd, found = connection.beside(
-        lambda ask: unexpected(ask, table, conditions),
-        lambda: {name: documents(connection, table, name) for name in _with_documents(columns)},
+        lambda one: unexpected(one.row, table, conditions),
+        lambda other: {name: documents(other, table, name) for name in _with_documents(columns)},
     )
     return _found(odd, found)
 
@@ -64,27 +68,20 @@ def measures(connection: SqliteSnapshot, table: str, columns: Mapping[str, Decla
     """What is in each of these columns: mostly what was declared, so that it is measured before that is known."""
     looked: Undeclared | None = connection.known(_question(table, columns))
     if looked is not None:
-        return measured(connection.row, table, columns, looked.columns)
+        return measured(connection.asking.row, table, columns, looked.columns)
     conditions = {name: expected(each) for name, each in columns.items()}
     undefined = {name for name, condition in conditions.items() if condition is None}
     read = _with_documents(columns)
 
-    def as_declared(ask: Ask) -> dict[str, ColumnMeasure]:
-        return measured(ask, table, columns, undefined)
+    def own(other: Asking) -> tuple[dict[str, Documents], dict[str, ColumnMeasure]]:
+        found = {name: documents(other, table, name, tell_texts=False) for name in read}
+        return found, measured(other.row, table, columns, undefined)
 
-    def own() -> tuple[dict[str, Documents], dict[str, ColumnMeasure]]:
-        found = {name: documents(connection, table, name, tell_texts=False) for name in read}
-        # Both connections are at work about as long.
-        return found, {} if read else as_declared(connection.row)
-
-    (odd, others), (found, ours) = connection.beside(
-        lambda ask: (unexpected(ask, table, conditions), as_declared(ask) if read else {}), own
-    )
+    odd, (found, ours) = connection.beside(lambda one: unexpected(one.row, table, conditions), own)
     again = _found(odd, found).columns - undefined
     return {
         **ours,
-        **others,
-        **measured(connection.row, table, {name: columns[name] for name in columns if name in again}, again),
+        **measured(connection.asking.row, table, {name: columns[name] for name in columns if name in again}, again),
     }
 
 
@@ -93,7 +90,7 @@ def classes_of(connection: SqliteSnapshot, table: str, columns: Sequence[str]) -
     found: dict[str, frozenset[str]] = {}
     for names in _pieces(columns):
         cells = [f"max(typeof({_quoted(name)}) = '{each}')" for name in names for each in CLASSES]
-        row = iter(connection.row(f"SELECT {', '.join(cells)} FROM {_quoted(table)}") or ())
+        row = iter(connection.asking.row(f"SELECT {', '.join(cells)} FROM {_quoted(table)}") or ())
         found |= {name: frozenset(each for each in CLASSES if next(row)) for name in names}
     return found
 

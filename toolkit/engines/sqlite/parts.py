@@ -24,14 +24,14 @@ def cut(connection: SqliteSnapshot, spec: TableSpec, table: str, size: int) -> S
 
     Views, and tables WITHOUT ROWID, are one part.
     """
-    taken = connection.row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+    taken = connection.asking.row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
     columns = {name.lower() for name in connection.columns(spec) or ()}
     number = next((name for name in _ROW_NUMBERS if name not in columns), None)
     count = ceil(int(taken[0]) / size) if taken else 1
     if number is None or count <= 1:
         return (Part(0),)
     try:
-        first, last = connection.row(f"SELECT min({number}), max({number}) FROM {table}") or (None, None)
+        first, last = connection.asking.row(f"SELECT min({number}), max({number}) FROM {table}") or (None, None)
     except StatementError:
         return (Part(0),)
     if not isinstance(first, int) or not isinstance(last, int) or first == last:

@@ -58,7 +58,7 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
 def _numbers_of_file(connection: SqliteSnapshot) -> Iterator[Note]:
     """What applications keep in the header of a file: the version of their schema, and what kind of file it is."""
     for name in ("user_version", "application_id"):
-        row = connection.row(f"PRAGMA {name}")
+        row = connection.asking.row(f"PRAGMA {name}")
         if row and row[0]:
             statement = f"PRAGMA {name} = {row[0]}"
             yield Note(name, str(row[0]), f"Not of the rows: {statement} sets it there.", is_of_made=True)

@@ -11,7 +11,6 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from toolkit.compute.scratch import scratch_directory
@@ -21,8 +20,8 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.workers import both
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.sqlite.adapters import SqliteCodec
+from toolkit.engines.sqlite.asking import AdbcAsking, Asking, DriverAsking
 from toolkit.engines.sqlite.copy import NeverQuietError, copy_file, has_room
-from toolkit.engines.sqlite.misfits import any_text
 from toolkit.engines.sqlite.stage import Stage, Stages
 from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError
 from toolkit.locks import WriterLock, take_writer_lock
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-Ask = Callable[[str], Sequence[Any] | None]
-"""Gives the first row of a query."""
 
 # SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
 BUSY_STEP = 100
@@ -61,17 +58,14 @@ class SqliteSnapshot(DatabaseConnection):
     Whoever reads beside a rollback journal keeps everybody from committing, so that whole tables are read from a copy
     (`lock_tables`); a write-ahead log keeps the snapshot itself.
 
-    Only a connection that never writes has an ADBC connection to the same file beside it. ADBC brings a SQLite library
-    of its own, and a process's second library gives up the locks of the first: the operating system counts them by
-    process and drops them all when either closes the file (see "How To Corrupt An SQLite Database File", section
-    2.2.1). For the same reason ADBC's connection outlives ours.
+    Only a connection that never writes has ADBC connections to the same file beside it, for two threads. ADBC brings a
+    SQLite library of its own, and a process's second library gives up the locks of the first: the operating system
+    counts them by process and drops them all when either closes the file (see "How To Corrupt An SQLite Database File",
+    section 2.2.1). For the same reason ADBC's connections outlive ours.
     """
 
     codec = SqliteCodec()
     _writer_lock: WriterLock | None = None
-    reader: Any = None
-    """The ADBC connection of a connection that reads; it sees the same snapshot."""
-
     _looks: bool = False
     _has_log: bool = False
     _is_held: bool = False
@@ -82,6 +76,7 @@ class SqliteSnapshot(DatabaseConnection):
     def __init__(self, database: Configured, write: bool = False) -> None:
         super().__init__(database, write)
         self._copy = ExitStack()
+        self._readers: list[Any] = []
         self._answers: dict[Hashable, Any] = {}
         self._stages = Stages(self)
 
@@ -98,30 +93,27 @@ class SqliteSnapshot(DatabaseConnection):
         """The answer, if it was found out already."""
         return self._answers.get(question)
 
-    def beside(self, asking: Callable[[Ask], R], own: Callable[[], T]) -> tuple[R, T]:
-        """What is asked of the snapshot in a thread, and what is found out on our own connection meanwhile.
+    @property
+    def reader(self) -> Any:
+        """The ADBC connection of a connection that reads, None without one; it sees the same snapshot."""
+        return self._readers[0] if self._readers else None
 
-        SQLite works on one processor for each connection; ADBC's library takes half as long for the same, too. Where
-        there is no such connection, they take turns.
+    @property
+    def asking(self) -> Asking:
+        """What asks on our own connection."""
+        return DriverAsking(self.driver, self.translated)
+
+    def beside(self, first: Callable[[Asking], R], second: Callable[[Asking], T]) -> tuple[R, T]:
+        """What two find out at the same time, each on a connection of its own: SQLite works on one processor for each.
+
+        Where there are no ADBC connections, they take turns on our own.
         """
-        if self.reader is not None:
+        if self._readers:
+            one, other = (AdbcAsking(reader, self.translated) for reader in self._readers)
             # A generated column may call a function that SQLAlchemy defines, and ADBC's library has not.
             with suppress(StatementError):
-                return both(lambda: asking(self._row_of_reader), own)
-        return asking(self.row), own()
-
-    def row(self, query: str) -> Sequence[Any] | None:
-        """The first row of a query, on our own connection; texts that are no UTF-8 with surrogates in them."""
-        with self.translated(), any_text(self.driver):
-            row: Sequence[Any] | None = self.driver.execute(query).fetchone()
-        return row
-
-    def _row_of_reader(self, query: str) -> Sequence[Any] | None:
-        """The same of the ADBC connection."""
-        with self.translated(), self.reader.cursor() as cursor:
-            cursor.execute(query)
-            table: pa.Table = cursor.fetch_arrow_table()
-        return [_value(column) for column in table.columns] if table.num_rows else None
+                return both(lambda: first(one), lambda: second(other))
+        return first(self.asking), second(self.asking)
 
     def forget(self) -> None:
         """Ask again: the transaction has ended, and others may have changed tables since."""
@@ -140,9 +132,12 @@ class SqliteSnapshot(DatabaseConnection):
                 self._writer_lock.close()
 
     def _close_reader(self) -> None:
-        if self.reader is not None:
-            self.reader.close()
-            self.reader = None
+        while self._readers:
+            self._readers.pop().close()
+
+    def _end_readers(self) -> None:
+        for reader in self._readers:
+            reader.rollback()
 
     def look_first(self) -> None:
         """Read one snapshot, and let others write, until `begin_writing`; no other toolkit writes meanwhile."""
@@ -302,8 +297,8 @@ class SqliteSnapshot(DatabaseConnection):
         with self.translated():
             if self.driver.execute(_UNSAFE).fetchone() == (0,):
                 self._run("PRAGMA trusted_schema = OFF")
-            if self.reader is not None:
-                with self.reader.cursor() as cursor:
+            for reader in self._readers:
+                with reader.cursor() as cursor:
                     cursor.execute(_UNSAFE)
                     if cursor.fetchone() == (0,):
                         cursor.execute("PRAGMA trusted_schema = OFF")
@@ -331,8 +326,7 @@ class SqliteSnapshot(DatabaseConnection):
                 self._begin_reader(self._file)
                 if watch.execute("PRAGMA data_version").fetchall() == before:
                     return
-                if self.reader is not None:
-                    self.reader.rollback()
+                self._end_readers()
         raise DatabaseUnavailableError(
             self.name, f"{self._file} is written to without a pause", "Run again when it is quieter."
         )
@@ -341,14 +335,15 @@ class SqliteSnapshot(DatabaseConnection):
         # In a file of UTF-16 SQLite itself takes bytes for that, and what is kept as bytes of its text is in ASCII.
         if self.driver.execute("PRAGMA encoding").fetchone() != ("UTF-8",):
             return
-        if self.reader is None:
+        if not self._readers:
             import adbc_driver_sqlite.dbapi
 
-            self.reader = adbc_driver_sqlite.dbapi.connect(f"{file.as_uri()}?mode=ro")
-        with self.reader.cursor() as cursor:
-            for statement in (f"PRAGMA busy_timeout = {BUSY_STEP}", "SELECT count(*) FROM sqlite_schema"):
-                cursor.execute(statement)
-                cursor.fetchall()
+            self._readers += [adbc_driver_sqlite.dbapi.connect(f"{file.as_uri()}?mode=ro") for _ in range(2)]
+        for reader in self._readers:
+            with reader.cursor() as cursor:
+                for statement in (f"PRAGMA busy_timeout = {BUSY_STEP}", "SELECT count(*) FROM sqlite_schema"):
+                    cursor.execute(statement)
+                    cursor.fetchall()
 
     def _in_time(self, attempt: Callable[[], Any]) -> None:
         """Try what others' locks may forbid until they are gone, or the time is up."""
@@ -370,10 +365,3 @@ class SqliteSnapshot(DatabaseConnection):
     def _file(self) -> Path:
         assert self.database.file is not None
         return self.database.file.resolve()
-
-
-def _value(column: pa.ChunkedArray) -> Any:
-    """The first value; a text as `any_text` has it."""
-    is_text = pa.types.is_string(column.type)
-    value = (column.cast(pa.binary()) if is_text else column)[0].as_py()
-    return value.decode(errors="surrogateescape") if is_text and value is not None else value

@@ -28,7 +28,9 @@ def types_by_storage(connection: SqliteSnapshot, of: StoredStructure) -> Mapping
         return {name: _type(declared, frozenset()) for name, declared in columns.items()}
     expected = {name: EXPECTED_CLASS.get(declared.family) for name, declared in columns.items()}
     odd = unexpected(
-        connection.row, of.name, {name: None if each is None else {each: ANY_VALUE} for name, each in expected.items()}
+        connection.asking.row,
+        of.name,
+        {name: None if each is None else {each: ANY_VALUE} for name, each in expected.items()},
     )
     known = {name: frozenset({str(expected[name])}) for name in columns if name not in odd}
     classes = {**known, **classes_of(connection, of.name, [name for name in columns if name in odd])}

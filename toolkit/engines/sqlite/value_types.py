@@ -48,7 +48,7 @@ def types_by_values(
     defaults = {column.name: column.default for column in of.columns if column.computed is None}
     looked = undeclared(connection, of.name, columns)
     odd = looked.columns
-    measures = measured(connection.row, of.name, {name: columns[name] for name in columns if name in odd}, odd)
+    measures = measured(connection.asking.row, of.name, {name: columns[name] for name in columns if name in odd}, odd)
     types: dict[str, TypeEngine[Any]] = {}
     notes = []
     for name, declared in columns.items():
@@ -100,7 +100,7 @@ def _name(type_: TypeEngine[Any]) -> str:
 
 def _key_type(connection: SqliteSnapshot, table: str, name: str, declared: Declared) -> TypeEngine[Any]:
     """A key's numbers with all of their digits: engines differ in decimals without a precision."""
-    measure = measured(connection.row, table, {name: declared}, {name})[name]
+    measure = measured(connection.asking.row, table, {name: declared}, {name})[name]
     if measure.classes.keys() <= {"integer"}:
         return sa.BigInteger()
     return sa.Numeric(MAX_DECIMAL_DIGITS, measure.scale) if measure.scale is not None else sa.Numeric()

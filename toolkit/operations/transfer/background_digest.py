@@ -22,8 +22,9 @@ from toolkit.core.workers import Worker
 # So many bytes of batches wait in memory; more go to a temporary file each, up to so many in all.
 _IN_MEMORY = BATCH_BYTES
 _ON_DISK = 1 << 30
-# What is canonical of a row takes several times as much as the row: with 8,192 at a time a verified load from SQLite peaks
-# at 262 MB in place of 254, from MariaDB at 241 in place of 229, and takes as long; 2,048 take 4 % more time from DuckDB.
+# What is canonical of a row takes several times as much as the row: with 8,192 at a time a verified load from SQLite
+# peaks at 262 MB in place of 254, from MariaDB at 241 in place of 229, and takes as long; 2,048 take 4 % more time from
+# DuckDB.
 _PIECE_ROWS = 4_096
 
 
