@@ -74,7 +74,7 @@ def show_transfer(result: SyncResult) -> None:
         say(f"{'Would be marked' if result.dry_run else 'Marked'} as deleted: {', '.join(marked)}.")
     only = [f"{table.table} {table.target_only}" for table in result.tables if table.target_only]
     if only:
-        say(f"Only in {result.target}, left as they are: {', '.join(only)}.")
+        say(f"Only in {result.target}, not written by this sync: {', '.join(only)}.")
     if result.attachments is not None:
         _show_files(result.attachments, result.dry_run)
     _show_renamed(result.target, result.renamed)
