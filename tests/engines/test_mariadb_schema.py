@@ -264,6 +264,33 @@ def test_checks_of_sqlite_take_and_refuse_what_they_did(config: Config) -> None:
                 server.run(url, f"INSERT INTO t{number} VALUES ({refused!r})")
 
 
+def test_what_a_collation_takes_for_one_is_not_compared_by_bytes_elsewhere(
+    mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    folds, exact = "varchar(9) COLLATE utf8mb4_general_ci", "varchar(9) COLLATE utf8mb4_nopad_bin"
+    server.run(
+        mariadb_url,
+        f"CREATE TABLE t (id int PRIMARY KEY, a {folds} CHECK (a IN ('open', 'shut')), b {folds} CHECK (b LIKE 'o%'), "
+        f"c {exact} CHECK (c LIKE 'o%'), d {folds} CHECK (char_length(d) > 1), "
+        f"g {exact} AS (CASE WHEN a = 'open' THEN 'y' ELSE 'n' END) STORED)",
+        "INSERT INTO t (id, a, b, c, d) VALUES (1, 'OPEN ', 'Öl', 'o', 'ab')",
+    )
+    named = {"one": mariadb_url, **{name: urls[name] for name in ("sqlite", "duckdb", "postgres")}}
+    config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+    for name in ("sqlite", "duckdb", "postgres"):
+        result = sync(config, "one", name)
+        assert result.verified
+        left = [each.reason for each in result.warnings if each.reason.startswith(("check", "generated"))]
+        assert [reason.partition(":")[0] for reason in left] == [
+            "generated as case when `a` = 'open' then 'y' else 'n' end",
+            "check (`a` in ('open','shut'))",
+            "check (`b` like 'o%')",
+        ]
+        for column, refused in (("c", "Ol"), ("d", "a")):
+            with pytest.raises(sa.exc.DatabaseError):
+                execute(config.database(name), f"UPDATE t SET {column} = '{refused}'")
+
+
 def test_actions_of_foreign_keys_that_innodb_does_not_have_are_told(config: Config) -> None:
     parent = "REFERENCES p (id) ON DELETE SET DEFAULT DEFERRABLE INITIALLY DEFERRED"
     execute(

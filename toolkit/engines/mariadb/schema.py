@@ -107,7 +107,11 @@ class _Found:
             server_default=verbatim(row.standard) if has_default else None,
             autoincrement=is_numbered,
             comment=row.remark or None,
-            info={"declared": row.type, **(numbering_info(USUAL, following) if is_numbered else {})},
+            info={
+                "declared": row.type,
+                "collation": row.collation,
+                **(numbering_info(USUAL, following) if is_numbered else {}),
+            },
         )
 
     def _add_keys(self, table: sa.Table, name: str) -> None:

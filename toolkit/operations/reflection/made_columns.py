@@ -25,6 +25,8 @@ from toolkit.engines.portable.type_texts import type_text
 # The digits of decimals that any double gives back.
 _DOUBLE_DIGITS = 15
 _DECLARED = "declared"
+# By which texts are compared, where the database gives each column one, so that no type names it.
+_COLLATION = "collation"
 # A default that takes the next number of a sequence, and does nothing more with it.
 _WRITTEN = TEXT_KINDS | JSON_KINDS | {Kind.NATIVE}
 _AS_TEXT = r"(VARCHAR|TEXT|CLOB|JSON)\b"
@@ -48,7 +50,7 @@ def meaning_of(column: sa.Column[Any], source: SchemaFeatures) -> ColumnMeaning:
     return ColumnMeaning(
         column.name,
         kind.kind,
-        _folding_type(type_, source) or getattr(type_, "collation", None),
+        _folding_type(type_, source) or getattr(type_, "collation", None) or column.info.get(_COLLATION),
         is_padded=isinstance(type_, sa.CHAR | sa.NCHAR),
         is_wide=kind.kind == Kind.DECIMAL and (kind.precision is None or kind.precision > _DOUBLE_DIGITS),
         is_numeric=bool(pattern and declared and re.fullmatch(pattern, declared, re.IGNORECASE | re.DOTALL)),
