@@ -16,6 +16,7 @@ from toolkit.core.plan import NOT_CARRIED
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError
+from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Mode, Options
 
@@ -134,17 +135,25 @@ def test_times_with_a_zone_are_told_to_be_without_one_there(config: Config) -> N
     )
 
 
-@pytest.mark.parametrize("other", ["sqlite", "postgres"])
-def test_what_came_once_is_the_same_the_next_time(config: Config, other: str) -> None:
+@pytest.mark.parametrize(
+    ("other", "moment"),
+    [("sqlite", "TIMESTAMP WITH TIME ZONE"), ("sqlite", "DATETIME"), ("postgres", "TIMESTAMP WITH TIME ZONE")],
+)
+def test_what_came_once_is_the_same_the_next_time(config: Config, other: str, moment: str) -> None:
     zone = "2024-01-02T03:04:05Z"
     execute(
         config.database(other),
-        "CREATE TABLE moment (id INTEGER PRIMARY KEY, at TIMESTAMP WITH TIME ZONE, u UUID, d TIMESTAMP)",
+        f"CREATE TABLE moment (id INTEGER PRIMARY KEY, at {moment}, u UUID, d TIMESTAMP)",
         f"INSERT INTO moment VALUES (1, '{zone}', '00112233-4455-6677-8899-aabbccddeeff', '2024-01-02 03:04:05.5')",
         "INSERT INTO moment VALUES (2, '2024-01-02 03:04:05+02:00', NULL, NULL)",
     )
     assert sync(config, other, "back").verified
-    assert [(each.inserted, each.updated) for each in sync(config, other, "back").tables] == [(0, 0)]
+    again = sync(config, other, "back")
+    assert [(each.inserted, each.updated) for each in again.tables] == [(0, 0)]
+    assert [(each.column, each.reason) for each in again.warnings] == [
+        ("at", "type timestamptz: It is datetime(6) there, in UTC.")
+    ]
+    assert diff(config, other, "back").equal
     execute(config.database(other), "UPDATE moment SET at = '2024-01-02T03:04:06Z' WHERE id = 1")
     assert [(each.inserted, each.updated) for each in sync(config, other, "back").tables] == [(0, 1)]
     rows = server.run(config.database("back").address, "SELECT id, CAST(at AS CHAR), REPLACE(u, '-', '') FROM moment")

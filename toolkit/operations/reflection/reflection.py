@@ -20,7 +20,7 @@ from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.records import is_own, is_record
 from toolkit.operations.reflection.converted_types import with_converted
-from toolkit.operations.reflection.joined import Joined, Pair, Side, joined
+from toolkit.operations.reflection.joined import Joined, Pair, Side, joined, without_zone
 from toolkit.operations.reflection.made import Made, features_of, made
 from toolkit.operations.reflection.made_names import Names, names_there
 from toolkit.operations.reflection.wanted import Wanted
@@ -129,9 +129,15 @@ def schema_of(connection: Connection, types: TypesBy) -> Schema:
 
 
 def _types(connection: Connection, other: Connection) -> TypesBy:
-    """Two databases of an engine without strict types hold what they hold."""
-    alike = connection.options_of == other.options_of and not connection.capabilities.has_strict_types
-    return TypesBy.STORAGE if alike else TypesBy.DECLARATION
+    """Two databases of an engine without strict types hold what they hold; values say of a time if it has a zone."""
+    if connection.capabilities.has_strict_types:
+        return TypesBy.DECLARATION
+    if connection.options_of == other.options_of:
+        return TypesBy.STORAGE
+    zoned, local = (
+        sa.DateTime(timezone=is_zoned).compile(other.sqlalchemy.dialect).casefold() for is_zoned in (True, False)
+    )
+    return TypesBy.VALUES if zoned == local else TypesBy.DECLARATION
 
 
 def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
@@ -180,7 +186,9 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     # Of tables alone: what their constraints would become is no question where there are others.
     beside = tuple(note for note in schema.notes if note.table not in schema.metadata.tables and not note.is_of_made)
     told = (*beside, *notes) if not wanted.tables else ()
-    return Reflection(found.metadata, names, f"the tables of {target.connection.name}", found.renames, told)
+    zones = () if compares else without_zone(found, target.connection)
+    origin = f"the tables of {target.connection.name}"
+    return Reflection(found.metadata, names, origin, found.renames, (*told, *zones))
 
 
 def _known(schema: Schema) -> Collection[str]:
