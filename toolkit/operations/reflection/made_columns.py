@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.engine_type import EngineType
-from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, USUAL, Numbering, is_beyond
+from toolkit.core.numbering import NEXT_NUMBER, NUMBERED, NUMBERING, USUAL, Numbering, is_beyond
 from toolkit.core.schema import Note
 from toolkit.core.sql_terms import ColumnMeaning, Untranslatable, quoted, text_literal
 from toolkit.core.translated_defaults import translated_default
@@ -316,7 +316,8 @@ def is_numbered(column: sa.Column[Any]) -> bool:
     if default is not None and re.fullmatch(NEXT_VALUE, default) is None:
         return False
     is_usual = column.autoincrement == "auto" and column is column.table.autoincrement_column
-    return column.identity is not None or column.autoincrement is True or (is_usual and default is None)
+    is_said = column.identity is not None or column.autoincrement is True or NUMBERED in column.info
+    return is_said or (is_usual and default is None)
 
 
 def numbered_key(making: TableMaking) -> sa.Column[Any] | None:
