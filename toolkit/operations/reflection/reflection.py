@@ -27,6 +27,7 @@ from toolkit.operations.reflection.wanted import Wanted
 
 if TYPE_CHECKING:
     from toolkit.config import Database
+    from toolkit.engines.catalogue import StoredTable
     from toolkit.engines.contract import Connection
 
 
@@ -143,18 +144,17 @@ def _types(connection: Connection, other: Connection) -> TypesBy:
 def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
     """Whether the target has any of the source's tables, under a name that it may have been given there."""
     names = {table.name.casefold() for table in there.metadata.tables.values() if not _is_record(table)}
-    renamed = {other.rpartition(".")[2].casefold() for other in wanted.rename.values()}
     fitting = Names(features_of(there), []).fitting
+
+    def among(each: StoredTable) -> set[str]:
+        if (renamed := wanted.rename.get(each.shown)) is not None:
+            return {renamed.casefold(), renamed.rpartition(".")[2].casefold()}
+        qualified = f"{each.schema}_{each.name}"
+        found = {each.name, fitting(each.name), qualified.replace(".", "_"), each.name.replace(".", "_")}
+        return {name.casefold() for name in found}
+
     return any(
-        {
-            each.name.casefold(),
-            fitting(each.name).casefold(),
-            f"{each.schema}_{each.name}".replace(".", "_").casefold(),
-            each.name.replace(".", "_").casefold(),
-        }
-        & (names | renamed)
-        for each in own.stored_tables()
-        if not wanted.makes_missing or each.shown in wanted.tables
+        among(each) & names for each in own.stored_tables() if not wanted.makes_missing or each.shown in wanted.tables
     )
 
 
