@@ -135,6 +135,32 @@ def test_times_with_a_zone_are_told_to_be_without_one_there(config: Config) -> N
     )
 
 
+def test_what_is_text_there_and_what_has_a_length_or_none_is_told(config: Config, mariadb_url: str) -> None:
+    execute(
+        config.database("postgres"),
+        "CREATE TABLE t (k text PRIMARY KEY, b bytea UNIQUE, free text, v varchar(9) UNIQUE, "
+        "lasted interval, at timetz, wide numeric(80, 2))",
+    )
+    told = {each.column: each.reason for each in sync(config, "postgres", "back").warnings}
+    assert told == {
+        "k": "type text: It is VARCHAR(768) there, where a key or an index has it: nothing longer is taken.",
+        "b": "type bytes: It is VARBINARY(768) there, where a key or an index has it: nothing longer is taken.",
+        "lasted": "type calendar interval: It is LONGTEXT there.",
+        "at": "type timetz: It is LONGTEXT there.",
+        "wide": "type decimal: It is LONGTEXT there.",
+    }
+    server.run(
+        mariadb_url,
+        "CREATE TABLE made (id int unsigned PRIMARY KEY, n int, tiny tinyint unsigned, lasted time)",
+        "INSERT INTO made VALUES (1, -1, 1, '99:00:00')",
+    )
+    reasons = {each.reason for each in sync(config, "one", "sqlite", tables=("made",)).warnings}
+    assert reasons >= {
+        "unsigned of id, tiny: Negative numbers are taken there, too.",
+        "type interval: It is DATETIME there, from 1970 on.",
+    }
+
+
 @pytest.mark.parametrize(
     ("other", "moment"),
     [("sqlite", "TIMESTAMP WITH TIME ZONE"), ("sqlite", "DATETIME"), ("postgres", "TIMESTAMP WITH TIME ZONE")],

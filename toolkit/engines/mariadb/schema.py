@@ -171,6 +171,9 @@ class _Found:
             named = ", ".join(each.name for each in folding if each.collation == collation)
             reason = "Texts that it takes for one (by case, accents, spaces at the end) are several there, in keys too."
             self._notes.append(Note(name, f"collation {collation} of {named}", reason, is_of_made=True))
+        if unsigned := [each.name for each in columns if actual_type(each.type).unsigned]:
+            reason = "Negative numbers are taken there, too."
+            self._notes.append(Note(name, f"unsigned of {', '.join(unsigned)}", reason, is_of_made=True))
         if "partitioned" in (row.options or ""):
             self._notes.append(Note(name, "partitions", "It is one table there.", is_of_made=True))
         if row.kind == "SYSTEM VERSIONED":

@@ -29,8 +29,10 @@ _DECLARED = "declared"
 _COLLATION = "collation"
 # A default that takes the next number of a sequence, and does nothing more with it.
 _WRITTEN = TEXT_KINDS | JSON_KINDS | {Kind.NATIVE}
-_AS_TEXT = r"(VARCHAR|TEXT|CLOB|JSON)\b"
+_AS_TEXT = r"(VARCHAR|\w*TEXT|CLOB|JSON)\b"
 _ZONED = r"ZONE|TZ"
+_INTERVALS = frozenset({Kind.INTERVAL, Kind.CALENDAR_INTERVAL})
+_OF_ANY_LENGTH = frozenset({Kind.TEXT, Kind.BYTES})
 NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
 
 
@@ -236,7 +238,7 @@ def _tell_types(making: TableMaking) -> None:
 
 
 def other_types(making: TableMaking, there: sa.Table, dialect: sa.Dialect) -> Iterator[Note]:
-    """Of values that are neither text nor documents, those that the target has as these."""
+    """Of values that are neither text nor documents, those that the target has as these; and what it shortens."""
     for column in there.columns:
         type_, found = logical_type(column.type), type_text(column.type, dialect)
         held = type_
@@ -246,6 +248,19 @@ def other_types(making: TableMaking, there: sa.Table, dialect: sa.Dialect) -> It
             yield Note(making.table.fullname, f"type {type_}", f"It is {found} there.", column.name)
         elif type_.kind == Kind.TIMESTAMPTZ and not re.search(_ZONED, found, re.IGNORECASE):
             yield Note(making.table.fullname, f"type {type_}", f"It is {found} there, in UTC.", column.name)
+        elif type_.kind in _INTERVALS and not re.match("INTERVAL", found, re.IGNORECASE):
+            yield Note(making.table.fullname, f"type {type_}", f"It is {found} there, from 1970 on.", column.name)
+        elif type_.kind in _OF_ANY_LENGTH and (short := _shortened(column, dialect)) is not None:
+            reason = f"It is {short} there, where a key or an index has it: nothing longer is taken."
+            yield Note(making.table.fullname, f"type {type_}", reason, column.name)
+
+
+def _shortened(column: sa.Column[Any], dialect: sa.Dialect) -> str | None:
+    """The type of a column of any length that has one where it is made."""
+    if getattr(column.type, "length", None) is not None:
+        return None
+    found = dialect.type_compiler_instance.process(column.type, type_expression=column)
+    return found if re.search(r"\(\d+\)", found) else None
 
 
 def _tell_lengths(making: TableMaking) -> None:
