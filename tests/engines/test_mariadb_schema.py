@@ -16,6 +16,7 @@ from toolkit.core.plan import NOT_CARRIED
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError
+from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Mode, Options
 
@@ -134,17 +135,51 @@ def test_times_with_a_zone_are_told_to_be_without_one_there(config: Config) -> N
     )
 
 
-@pytest.mark.parametrize("other", ["sqlite", "postgres"])
-def test_what_came_once_is_the_same_the_next_time(config: Config, other: str) -> None:
+def test_what_is_text_there_and_what_has_a_length_or_none_is_told(config: Config, mariadb_url: str) -> None:
+    execute(
+        config.database("postgres"),
+        "CREATE TABLE t (k text PRIMARY KEY, b bytea UNIQUE, free text, v varchar(9) UNIQUE, "
+        "lasted interval, at timetz, wide numeric(80, 2))",
+    )
+    told = {each.column: each.reason for each in sync(config, "postgres", "back").warnings}
+    assert told == {
+        "k": "type text: It is VARCHAR(768) there, where a key or an index has it: nothing longer is taken.",
+        "b": "type bytes: It is VARBINARY(768) there, where a key or an index has it: nothing longer is taken.",
+        "lasted": "type calendar interval: It is LONGTEXT there.",
+        "at": "type timetz: It is LONGTEXT there.",
+        "wide": "type decimal: It is LONGTEXT there.",
+    }
+    server.run(
+        mariadb_url,
+        "CREATE TABLE made (id int unsigned PRIMARY KEY, n int, tiny tinyint unsigned, lasted time)",
+        "INSERT INTO made VALUES (1, -1, 1, '99:00:00')",
+    )
+    reasons = {each.reason for each in sync(config, "one", "sqlite", tables=("made",)).warnings}
+    assert reasons >= {
+        "unsigned of id, tiny: Negative numbers are taken there, too.",
+        "type interval: It is DATETIME there, from 1970 on.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("other", "moment"),
+    [("sqlite", "TIMESTAMP WITH TIME ZONE"), ("sqlite", "DATETIME"), ("postgres", "TIMESTAMP WITH TIME ZONE")],
+)
+def test_what_came_once_is_the_same_the_next_time(config: Config, other: str, moment: str) -> None:
     zone = "2024-01-02T03:04:05Z"
     execute(
         config.database(other),
-        "CREATE TABLE moment (id INTEGER PRIMARY KEY, at TIMESTAMP WITH TIME ZONE, u UUID, d TIMESTAMP)",
+        f"CREATE TABLE moment (id INTEGER PRIMARY KEY, at {moment}, u UUID, d TIMESTAMP)",
         f"INSERT INTO moment VALUES (1, '{zone}', '00112233-4455-6677-8899-aabbccddeeff', '2024-01-02 03:04:05.5')",
         "INSERT INTO moment VALUES (2, '2024-01-02 03:04:05+02:00', NULL, NULL)",
     )
     assert sync(config, other, "back").verified
-    assert [(each.inserted, each.updated) for each in sync(config, other, "back").tables] == [(0, 0)]
+    again = sync(config, other, "back")
+    assert [(each.inserted, each.updated) for each in again.tables] == [(0, 0)]
+    assert [(each.column, each.reason) for each in again.warnings] == [
+        ("at", "type timestamptz: It is datetime(6) there, in UTC.")
+    ]
+    assert diff(config, other, "back").equal
     execute(config.database(other), "UPDATE moment SET at = '2024-01-02T03:04:06Z' WHERE id = 1")
     assert [(each.inserted, each.updated) for each in sync(config, other, "back").tables] == [(0, 1)]
     rows = server.run(config.database("back").address, "SELECT id, CAST(at AS CHAR), REPLACE(u, '-', '') FROM moment")
@@ -262,6 +297,33 @@ def test_checks_of_sqlite_take_and_refuse_what_they_did(config: Config) -> None:
         if refused is not None:
             with pytest.raises(pymysql.OperationalError):
                 server.run(url, f"INSERT INTO t{number} VALUES ({refused!r})")
+
+
+def test_what_a_collation_takes_for_one_is_not_compared_by_bytes_elsewhere(
+    mariadb_url: str, tmp_path: Path, urls: dict[str, str]
+) -> None:
+    folds, exact = "varchar(9) COLLATE utf8mb4_general_ci", "varchar(9) COLLATE utf8mb4_nopad_bin"
+    server.run(
+        mariadb_url,
+        f"CREATE TABLE t (id int PRIMARY KEY, a {folds} CHECK (a IN ('open', 'shut')), b {folds} CHECK (b LIKE 'o%'), "
+        f"c {exact} CHECK (c LIKE 'o%'), d {folds} CHECK (char_length(d) > 1), "
+        f"g {exact} AS (CASE WHEN a = 'open' THEN 'y' ELSE 'n' END) STORED)",
+        "INSERT INTO t (id, a, b, c, d) VALUES (1, 'OPEN ', 'Öl', 'o', 'ab')",
+    )
+    named = {"one": mariadb_url, **{name: urls[name] for name in ("sqlite", "duckdb", "postgres")}}
+    config = load_config(tmp_path, {f"TOOLKIT_{name.upper()}_URL": url for name, url in named.items()})
+    for name in ("sqlite", "duckdb", "postgres"):
+        result = sync(config, "one", name)
+        assert result.verified
+        left = [each.reason for each in result.warnings if each.reason.startswith(("check", "generated"))]
+        assert [reason.partition(":")[0] for reason in left] == [
+            "generated as case when `a` = 'open' then 'y' else 'n' end",
+            "check (`a` in ('open','shut'))",
+            "check (`b` like 'o%')",
+        ]
+        for column, refused in (("c", "Ol"), ("d", "a")):
+            with pytest.raises(sa.exc.DatabaseError):
+                execute(config.database(name), f"UPDATE t SET {column} = '{refused}'")
 
 
 def test_actions_of_foreign_keys_that_innodb_does_not_have_are_told(config: Config) -> None:

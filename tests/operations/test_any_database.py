@@ -257,6 +257,22 @@ def test_names_may_differ_by_case_and_be_named(bare: Config) -> None:
     assert diff(bare, "sqlite", "postgres", rename={"User.kind": "sort"}).equal
 
 
+@BETWEEN
+def test_a_table_goes_into_one_that_the_target_alone_has_by_the_name_that_is_given(
+    bare: Config, source: str, target: str
+) -> None:
+    fill(bare, source, "CREATE TABLE noted (id NUMBERED, day text, more text)")
+    fill(bare, source, "INSERT INTO noted VALUES (1, '2024-01-02 03:04:05', 'x')")
+    fill(bare, target, "CREATE TABLE note (day timestamp, id NUMBERED)")
+    names = {"noted": "note"}
+    with pytest.raises(SchemaMismatchError, match=r"no column noted\.more, of which \w+ has values"):
+        sync(bare, source, target, rename=names)
+    for inserted in (1, 0):
+        result = sync(bare, source, target, rename=names, exclude_columns=["noted.more"])
+        assert counts(result) == {"noted": (inserted, 0, 1 - inserted)}
+        assert not result.created_schema
+
+
 def test_two_names_that_differ_by_case_alone_are_not_taken_for_one(bare: Config) -> None:
     fill(bare, "postgres", 'CREATE TABLE "A" (id NUMBERED)', "CREATE TABLE a (id NUMBERED)")
     fill(bare, "postgres", 'INSERT INTO "A" VALUES (1)', "INSERT INTO a VALUES (2)")

@@ -92,6 +92,7 @@ def test_each_column_is_told_by_the_source_name_and_none_without_verifying(bare:
     assert told(sync(bare, "sqlite", "postgres", rename=names, options=Options(verify=False))) == []
     execute(bare.database("postgres"), "ALTER TABLE t DROP g2, ADD g2 int GENERATED ALWAYS AS (x * 3) STORED")
     assert told(sync(bare, "sqlite", "postgres", rename=names)) == [("t.g", 2), ("t.k", 2)]
+    assert told(diff(bare, "sqlite", "postgres", rename=names)) == [("t.g", 2), ("t.k", 2)]
 
 
 def test_rows_of_a_table_without_a_key_are_told_apart_by_all_of_their_values(bare: Config) -> None:

@@ -47,6 +47,26 @@ def test_rows_without_a_parent_are_told_with_values_that_do_not_fit_and_what_kee
     assert sync(bare, "sqlite", "postgres", convert=["j.d:json"]).verified
 
 
+def test_tables_of_schemas_are_told_by_their_own_names_where_others_have_none(bare: Config) -> None:
+    execute(
+        bare.database("postgres"),
+        "CREATE SCHEMA app",
+        "CREATE TABLE app.j (id int PRIMARY KEY, at timestamptz)",
+        "CREATE TABLE app.k (id int PRIMARY KEY, j int, at timestamp)",
+        "INSERT INTO app.j VALUES (1, 'infinity')",
+        "INSERT INTO app.k VALUES (1, 1, '-infinity'), (2, 98, NULL)",
+        "ALTER TABLE app.k ADD FOREIGN KEY (j) REFERENCES app.j NOT VALID",
+    )
+    with pytest.raises(MisfitsError) as refused:
+        sync(bare, "postgres", "sqlite")
+    assert list(refused.value.facts) == [
+        "3 values of 3 columns do not fit.",
+        "app.j.at: 1 value, which sqlite cannot keep: 'infinity' (id=1)",
+        "app.k.at: 1 value, which sqlite cannot keep: '-infinity' (id=1)",
+        "app.k.j: 1 value, no row of app.j that it points at: … (id=2)",
+    ]
+
+
 def test_addresses_that_postgres_writes_in_another_way_are_told_by_value(bare: Config) -> None:
     execute(
         bare.database("sqlite"),

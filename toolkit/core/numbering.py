@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from toolkit.core.logical import Kind
 
 NEXT_NUMBER = "next_number"
 """In a column's `info`: the number that a column that numbers itself gives out next, where it is known."""
+NUMBERED = "numbered"
+"""In a column's `info`: it numbers itself, beside another of its key, of which alone SQLAlchemy knows."""
 NUMBERING = "numbering"
 """In a column's `info`: its `Numbering`, where that is not the usual one."""
 
@@ -42,6 +46,13 @@ USUAL = Numbering()
 def is_beyond(number: int) -> bool:
     """Whether no integer of any engine is of this size."""
     return not -_LARGEST[Kind.INT64] - 1 <= number <= _LARGEST[Kind.INT64]
+
+
+def have_one_numbered(table: sa.Table) -> None:
+    """Of a key whose columns number themselves, let SQLAlchemy know of the first: it takes no more."""
+    for column in [each for each in table.primary_key if each.autoincrement is True][1:]:
+        column.autoincrement = False
+        column.info[NUMBERED] = True
 
 
 def numbering_info(numbering: Numbering, following: int | None) -> dict[str, object]:

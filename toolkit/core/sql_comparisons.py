@@ -129,7 +129,7 @@ class Comparing:
         value = pattern.literal
         if text.kind != Kind.TEXT or not text.is_plain or not isinstance(value, str) or "\\" in value:
             raise Untranslatable(f"the meaning of {text.sql} {word} {pattern.sql} is not certain there")
-        folds = self.target.like_folds if self.target.made_like_folds is None else self.target.made_like_folds
+        folds = self.target.like_folds
         if "GLOB" in word:
             if any(each in "[%_" for each in value) or folds:
                 raise Untranslatable("there is no GLOB")

@@ -21,8 +21,6 @@ class SqlDialect:
     """So they do of texts with a collation of bytes."""
     like_folds: bool = False
     """LIKE takes a letter of ASCII in either case for the same."""
-    made_like_folds: bool | None = None
-    """The same of columns that are made there, if these are others."""
     trims_spaces: bool = False
     """trim() takes away spaces, and no other blanks."""
     has_loose_names: bool = False

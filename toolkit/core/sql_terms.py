@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -43,7 +43,8 @@ class Term:
     """A part in the target's SQL; `kind` is that of a logical type, or `null`.
 
     Texts are compared without regard to case (`folds`), or in a way that is not known (not `is_plain`); their order is
-    that of their bytes (`is_binary`). A truth that no value breaks `is_trivial`.
+    that of their bytes (`is_binary`). Blanks at their end count in one of the engines alone (`is_padded`). A truth that
+    no value breaks `is_trivial`.
     """
 
     sql: str
@@ -52,6 +53,7 @@ class Term:
     column: ColumnMeaning | None = None
     folds: bool = False
     is_plain: bool = True
+    is_padded: bool = False
     is_binary: bool = True
     is_trivial: bool = False
     is_collated: bool = False
@@ -74,6 +76,15 @@ def text_literal(text: str) -> str:
 def text_term(text: str) -> Term:
     """A literal of text."""
     return Term(text_literal(text), Kind.TEXT, literal=text)
+
+
+def text_of(sql: str, terms: Sequence[Term]) -> Term:
+    """A text that is one of these, or made of them: a collation that is named goes with it."""
+    ruling = next((each for each in terms if each.is_collated), None)
+    if ruling is not None:
+        return replace(ruling.result(sql), kind=Kind.TEXT)
+    are_plain, are_binary = all(each.is_plain for each in terms), all(each.is_binary for each in terms)
+    return Term(sql, Kind.TEXT, is_plain=are_plain, is_binary=are_binary)
 
 
 def truth_term(truth: bool) -> Term:

@@ -36,6 +36,7 @@ from toolkit.core.sql_terms import (
     number_of,
     number_term,
     quoted,
+    text_of,
     text_term,
     truth_term,
     widest,
@@ -146,12 +147,14 @@ class Translation(TextParts):
         self.used.add(found.name)
         collation = (found.collation or "").upper()
         is_known = not collation or collation in self.source.byte_collations | self.source.folding_collations
+        is_padded = found.is_padded and self.source.pads_chars != self.target.pads_chars
         return Term(
             quoted(found.name),
             found.kind,
             column=found,
             folds=collation in self.source.folding_collations,
-            is_plain=is_known and not (found.is_padded and self.source.pads_chars != self.target.pads_chars),
+            is_plain=is_known and not is_padded,
+            is_padded=is_padded,
             is_binary=collation in self.source.byte_collations if collation else self.source.orders_by_bytes,
         )
 
@@ -323,13 +326,10 @@ class Translation(TextParts):
         """An expression of which one of these terms is the result."""
         kinds = {each.kind for each in terms} - {"null"}
         numbers = kinds <= NUMBERS and not (kinds & FLOAT_KINDS and Kind.DECIMAL in kinds)
-        if not kinds or (len(kinds) > 1 and not numbers) or not all(each.is_plain for each in terms):
+        if not kinds or (len(kinds) > 1 and not numbers) or any(each.is_padded for each in terms):
             raise Untranslatable(f"it gives values of several types: {', '.join(sorted(kinds))}")
         kind = next(iter(kinds)) if len(kinds) == 1 else widest(kinds)
-        ruling = next((each for each in terms if each.is_collated), None)
-        if ruling is not None:
-            return replace(ruling.result(sql), kind=kind)
-        return Term(sql, kind, is_binary=all(each.is_binary for each in terms))
+        return replace(text_of(sql, terms), kind=kind)
 
     def _visit_cast(self, node: Expr) -> Term:
         inner, wanted = node.this, node.args["to"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from toolkit.core.sql_comparisons import Comparing
 from toolkit.core.sql_dialect import SqlDialect
 from toolkit.core.sql_nodes import shown, tight
-from toolkit.core.sql_terms import BOOLEAN, Term, Untranslatable
+from toolkit.core.sql_terms import BOOLEAN, Term, Untranslatable, text_of
 from toolkit.core.types import Kind
 
 if TYPE_CHECKING:
@@ -64,17 +64,14 @@ class TextParts:
 
     def _visit_dpipe(self, node: Expr) -> Term:
         terms = [self.term(each) for each in (node.this, node.expression)]
-        if any(each.kind != Kind.TEXT or not each.is_plain for each in terms):
+        if any(each.kind != Kind.TEXT or each.is_padded for each in terms):
             raise Untranslatable("it concatenates values that are not text")
         sql = f"({terms[0].sql} || {terms[1].sql})"
-        ruling = next((each for each in terms if each.is_collated), None)
-        if ruling is not None:
-            return ruling.result(sql)
-        return Term(sql, Kind.TEXT, is_binary=all(each.is_binary for each in terms))
+        return text_of(sql, terms)
 
     def _visit_length(self, node: Expr) -> Term:
         term = self.term(node.this)
-        if term.kind != Kind.TEXT or not term.is_plain:
+        if term.kind != Kind.TEXT or term.is_padded:
             raise Untranslatable(f"it takes the length of {term.kind}")
         return Term(self.target.length.format(term.sql), Kind.INT64)
 
@@ -82,7 +79,7 @@ class TextParts:
         term, places = self.term(node.this), [node.args.get("start"), node.args.get("length")]
         numbers = [self.term(each).literal for each in places if each is not None]
         are_plain = all(isinstance(each, Decimal) and each >= 1 for each in numbers)
-        if term.kind != Kind.TEXT or not term.is_plain or not are_plain:
+        if term.kind != Kind.TEXT or term.is_padded or not are_plain:
             raise self.unsure(node)
         sql = f"substr({', '.join([term.sql, *map(str, numbers)])})"
         return term.result(sql)
@@ -91,7 +88,7 @@ class TextParts:
         term, letters = self.term(node.this), node.args.get("expression")
         is_of_spaces = self.source.trims_spaces if letters is None else self.term(letters).literal == " "
         is_whole = node.args.get("position") in (None, "BOTH")
-        if term.kind != Kind.TEXT or not (term.is_plain and is_of_spaces and is_whole):
+        if term.kind != Kind.TEXT or term.is_padded or not (is_of_spaces and is_whole):
             raise self.unsure(node)
         return term.result(self.target.trimmed.format(term.sql))
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from toolkit.core.engine_type import EngineType
-from toolkit.core.numbering import Numbering, numbering_info
+from toolkit.core.numbering import Numbering, have_one_numbered, numbering_info
 from toolkit.core.schema import Note, Schema
 from toolkit.core.sql_text import clauses, tokens, unquoted
 from toolkit.core.types import logical_type
@@ -137,6 +137,7 @@ class _Found:
         names = {each.name for each in table.columns}
         for each in self._indexes[place]:
             _index(table, index_of(each.name, each.is_unique, each.expressions, names))
+        have_one_numbered(table)
         return table
 
     def _column(self, row: Any, collation: str | None) -> sa.Column[Any]:

@@ -107,7 +107,11 @@ class _Found:
             server_default=verbatim(row.standard) if has_default else None,
             autoincrement=is_numbered,
             comment=row.remark or None,
-            info={"declared": row.type, **(numbering_info(USUAL, following) if is_numbered else {})},
+            info={
+                "declared": row.type,
+                "collation": row.collation,
+                **(numbering_info(USUAL, following) if is_numbered else {}),
+            },
         )
 
     def _add_keys(self, table: sa.Table, name: str) -> None:
@@ -167,6 +171,9 @@ class _Found:
             named = ", ".join(each.name for each in folding if each.collation == collation)
             reason = "Texts that it takes for one (by case, accents, spaces at the end) are several there, in keys too."
             self._notes.append(Note(name, f"collation {collation} of {named}", reason, is_of_made=True))
+        if unsigned := [each.name for each in columns if actual_type(each.type).unsigned]:
+            reason = "Negative numbers are taken there, too."
+            self._notes.append(Note(name, f"unsigned of {', '.join(unsigned)}", reason, is_of_made=True))
         if "partitioned" in (row.options or ""):
             self._notes.append(Note(name, "partitions", "It is one table there.", is_of_made=True))
         if row.kind == "SYSTEM VERSIONED":

@@ -6,9 +6,6 @@ from toolkit.core.sql_dialect import SqlDialect
 
 SQL = SqlDialect(
     grammar="mysql",
-    # By the collation: those of the server's own tables mostly do, that of tables that are made does not.
-    like_folds=True,
-    made_like_folds=False,
     trims_spaces=True,
     # Truth values are numbers; times are written as texts.
     has_loose_types=True,

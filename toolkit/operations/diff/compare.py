@@ -307,7 +307,7 @@ class Comparison:
         """The columns that both generate, where rows differ in them; none where columns of the user's are compared."""
         exclude = self._chosen.wanted.exclude_columns
         found = () if self._is_narrow else generated_otherwise([spec], self.rows, self.rows, self.target, exclude)
-        return [each.warning(self.target.name) for each in found]
+        return [self._elsewhere.warning(each.warning(self.target.name)) for each in found]
 
     def _found(self, spec: TableSpec, ours: RowSource, theirs: Table) -> Changes:
         if self._parallel and (found := self._parallel.compare(spec, ours, theirs)):

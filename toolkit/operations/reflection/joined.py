@@ -14,9 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from toolkit.core.engine_type import EngineType, StorageType
-from toolkit.core.schema import Schema
-from toolkit.core.types import logical_type
+from toolkit.core.schema import Note, Schema
+from toolkit.core.types import Kind, logical_type
 from toolkit.engines.contract import Connection
+from toolkit.engines.portable.type_texts import type_text
 from toolkit.engines.registry import engine_of_dialect
 
 
@@ -99,6 +100,19 @@ def joined(
             if name not in metadata.tables:
                 _copy(side.tables[name], metadata)
     return Joined(metadata, pairs, dict(_renames(pairs)), ours, theirs)
+
+
+def without_zone(found: Joined, target: Connection) -> Iterator[Note]:
+    """Of times with a zone, those that columns of the target keep without one."""
+    if not target.capabilities.has_strict_types:
+        return
+    for pair in found.pairs:
+        table = found.metadata.tables[pair.source.fullname]
+        for own, other in pair.columns.items():
+            type_ = logical_type(table.c[own].type)
+            if type_.kind == Kind.TIMESTAMPTZ and logical_type(other.type).kind == Kind.TIMESTAMP:
+                text = other.info.get("declared") or type_text(other.type, target.sqlalchemy.dialect)
+                yield Note(pair.source.fullname, f"type {type_}", f"It is {text} there, in UTC.", own)
 
 
 def _parts(table: sa.Table) -> tuple[str | None, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from toolkit.core.numbering import have_one_numbered
 from toolkit.core.schema import Note, Schema
 from toolkit.engines.contract import Engine, SchemaFeatures
 from toolkit.engines.registry import engine_of_dialect
@@ -72,4 +73,5 @@ def _make(making: TableMaking, names: Names, metadata: sa.MetaData) -> set[str]:
         making.note("partitions", "It is one table there.")
     keys = KeysMaking(making, names, made_table)
     keys.add()
+    have_one_numbered(made_table)
     return keys.taken

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.engine_type import EngineType
-from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, USUAL, Numbering, is_beyond
+from toolkit.core.numbering import NEXT_NUMBER, NUMBERED, NUMBERING, USUAL, Numbering, is_beyond
 from toolkit.core.schema import Note
 from toolkit.core.sql_terms import ColumnMeaning, Untranslatable, quoted, text_literal
 from toolkit.core.translated_defaults import translated_default
@@ -25,10 +25,14 @@ from toolkit.engines.portable.type_texts import type_text
 # The digits of decimals that any double gives back.
 _DOUBLE_DIGITS = 15
 _DECLARED = "declared"
+# By which texts are compared, where the database gives each column one, so that no type names it.
+_COLLATION = "collation"
 # A default that takes the next number of a sequence, and does nothing more with it.
 _WRITTEN = TEXT_KINDS | JSON_KINDS | {Kind.NATIVE}
-_AS_TEXT = r"(VARCHAR|TEXT|CLOB|JSON)\b"
+_AS_TEXT = r"(VARCHAR|\w*TEXT|CLOB|JSON)\b"
 _ZONED = r"ZONE|TZ"
+_INTERVALS = frozenset({Kind.INTERVAL, Kind.CALENDAR_INTERVAL})
+_OF_ANY_LENGTH = frozenset({Kind.TEXT, Kind.BYTES})
 NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
 
 
@@ -48,7 +52,7 @@ def meaning_of(column: sa.Column[Any], source: SchemaFeatures) -> ColumnMeaning:
     return ColumnMeaning(
         column.name,
         kind.kind,
-        _folding_type(type_, source) or getattr(type_, "collation", None),
+        _folding_type(type_, source) or getattr(type_, "collation", None) or column.info.get(_COLLATION),
         is_padded=isinstance(type_, sa.CHAR | sa.NCHAR),
         is_wide=kind.kind == Kind.DECIMAL and (kind.precision is None or kind.precision > _DOUBLE_DIGITS),
         is_numeric=bool(pattern and declared and re.fullmatch(pattern, declared, re.IGNORECASE | re.DOTALL)),
@@ -234,7 +238,7 @@ def _tell_types(making: TableMaking) -> None:
 
 
 def other_types(making: TableMaking, there: sa.Table, dialect: sa.Dialect) -> Iterator[Note]:
-    """Of values that are neither text nor documents, those that the target has as these."""
+    """Of values that are neither text nor documents, those that the target has as these; and what it shortens."""
     for column in there.columns:
         type_, found = logical_type(column.type), type_text(column.type, dialect)
         held = type_
@@ -244,6 +248,19 @@ def other_types(making: TableMaking, there: sa.Table, dialect: sa.Dialect) -> It
             yield Note(making.table.fullname, f"type {type_}", f"It is {found} there.", column.name)
         elif type_.kind == Kind.TIMESTAMPTZ and not re.search(_ZONED, found, re.IGNORECASE):
             yield Note(making.table.fullname, f"type {type_}", f"It is {found} there, in UTC.", column.name)
+        elif type_.kind in _INTERVALS and not re.match("INTERVAL", found, re.IGNORECASE):
+            yield Note(making.table.fullname, f"type {type_}", f"It is {found} there, from 1970 on.", column.name)
+        elif type_.kind in _OF_ANY_LENGTH and (short := _shortened(column, dialect)) is not None:
+            reason = f"It is {short} there, where a key or an index has it: nothing longer is taken."
+            yield Note(making.table.fullname, f"type {type_}", reason, column.name)
+
+
+def _shortened(column: sa.Column[Any], dialect: sa.Dialect) -> str | None:
+    """The type of a column of any length that has one where it is made."""
+    if getattr(column.type, "length", None) is not None:
+        return None
+    found = dialect.type_compiler_instance.process(column.type, type_expression=column)
+    return found if re.search(r"\(\d+\)", found) else None
 
 
 def _tell_lengths(making: TableMaking) -> None:
@@ -314,7 +331,8 @@ def is_numbered(column: sa.Column[Any]) -> bool:
     if default is not None and re.fullmatch(NEXT_VALUE, default) is None:
         return False
     is_usual = column.autoincrement == "auto" and column is column.table.autoincrement_column
-    return column.identity is not None or column.autoincrement is True or (is_usual and default is None)
+    is_said = column.identity is not None or column.autoincrement is True or NUMBERED in column.info
+    return is_said or (is_usual and default is None)
 
 
 def numbered_key(making: TableMaking) -> sa.Column[Any] | None:

@@ -20,13 +20,14 @@ from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.records import is_own, is_record
 from toolkit.operations.reflection.converted_types import with_converted
-from toolkit.operations.reflection.joined import Joined, Pair, Side, joined
+from toolkit.operations.reflection.joined import Joined, Pair, Side, joined, without_zone
 from toolkit.operations.reflection.made import Made, features_of, made
 from toolkit.operations.reflection.made_names import Names, names_there
 from toolkit.operations.reflection.wanted import Wanted
 
 if TYPE_CHECKING:
     from toolkit.config import Database
+    from toolkit.engines.catalogue import StoredTable
     from toolkit.engines.contract import Connection
 
 
@@ -129,26 +130,31 @@ def schema_of(connection: Connection, types: TypesBy) -> Schema:
 
 
 def _types(connection: Connection, other: Connection) -> TypesBy:
-    """Two databases of an engine without strict types hold what they hold."""
-    alike = connection.options_of == other.options_of and not connection.capabilities.has_strict_types
-    return TypesBy.STORAGE if alike else TypesBy.DECLARATION
+    """Two databases of an engine without strict types hold what they hold; values say of a time if it has a zone."""
+    if connection.capabilities.has_strict_types:
+        return TypesBy.DECLARATION
+    if connection.options_of == other.options_of:
+        return TypesBy.STORAGE
+    zoned, local = (
+        sa.DateTime(timezone=is_zoned).compile(other.sqlalchemy.dialect).casefold() for is_zoned in (True, False)
+    )
+    return TypesBy.VALUES if zoned == local else TypesBy.DECLARATION
 
 
 def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
     """Whether the target has any of the source's tables, under a name that it may have been given there."""
     names = {table.name.casefold() for table in there.metadata.tables.values() if not _is_record(table)}
-    renamed = {other.rpartition(".")[2].casefold() for other in wanted.rename.values()}
     fitting = Names(features_of(there), []).fitting
+
+    def among(each: StoredTable) -> set[str]:
+        if (renamed := wanted.rename.get(each.shown)) is not None:
+            return {renamed.casefold(), renamed.rpartition(".")[2].casefold()}
+        qualified = f"{each.schema}_{each.name}"
+        found = {each.name, fitting(each.name), qualified.replace(".", "_"), each.name.replace(".", "_")}
+        return {name.casefold() for name in found}
+
     return any(
-        {
-            each.name.casefold(),
-            fitting(each.name).casefold(),
-            f"{each.schema}_{each.name}".replace(".", "_").casefold(),
-            each.name.replace(".", "_").casefold(),
-        }
-        & (names | renamed)
-        for each in own.stored_tables()
-        if not wanted.makes_missing or each.shown in wanted.tables
+        among(each) & names for each in own.stored_tables() if not wanted.makes_missing or each.shown in wanted.tables
     )
 
 
@@ -180,7 +186,9 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     # Of tables alone: what their constraints would become is no question where there are others.
     beside = tuple(note for note in schema.notes if note.table not in schema.metadata.tables and not note.is_of_made)
     told = (*beside, *notes) if not wanted.tables else ()
-    return Reflection(found.metadata, names, f"the tables of {target.connection.name}", found.renames, told)
+    zones = () if compares else without_zone(found, target.connection)
+    origin = f"the tables of {target.connection.name}"
+    return Reflection(found.metadata, names, origin, found.renames, (*told, *zones))
 
 
 def _known(schema: Schema) -> Collection[str]:

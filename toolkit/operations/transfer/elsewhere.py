@@ -104,7 +104,7 @@ class Elsewhere:
             return result
         table = self.names.models_table
         tables = tuple(replace(each, table=table(each.table)) for each in result.tables)
-        return replace(result, tables=tables, warnings=tuple(map(self._warning, result.warnings)))
+        return replace(result, tables=tables, warnings=tuple(map(self.warning, result.warnings)))
 
     def renamed(self, error: KeylessRowsError) -> KeylessRowsError:
         """The same in the models' names, which options take."""
@@ -113,8 +113,10 @@ class Elsewhere:
         tables = {self.names.models_table(name): rows for name, rows in error.tables.items()}
         return KeylessRowsError(error.database, tables)
 
-    def _warning(self, warning: TransferWarning) -> TransferWarning:
-        assert self.names is not None
+    def warning(self, warning: TransferWarning) -> TransferWarning:
+        """The same in the models' names."""
+        if self.names is None:
+            return warning
         table = self.names.models_table(warning.table)
         column = warning.column and self.names.models_column(table, warning.column)
         return replace(warning, table=table, column=column)

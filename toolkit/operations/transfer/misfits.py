@@ -146,17 +146,17 @@ def _explained(
 
 def note_orphans(found: Misfits, source: Source, specs: Sequence[TableSpec]) -> None:
     """Count the rows whose parent is none of a whole table that comes along: they would be refused next."""
-    whole = {spec.name for spec in specs if spec.where is None and spec.at_source.where is None}
-    for spec in specs:
-        rows = source.repository(spec)
-        if not isinstance(rows, SiftedRows) or isinstance(rows, RenamedRows):
-            continue
-        for key in (each for each in spec.foreign_keys if {spec.name, each.parent} <= whole):
+    every = [(spec, source.repository(spec)) for spec in specs]
+    # By the source's own names: the target's tables may be called otherwise.
+    tables = [(spec, table_beneath(rows)) for spec, rows in every if isinstance(rows, SiftedRows)]
+    whole = {table.spec.name for spec, table in tables if spec.where is None and spec.at_source.where is None}
+    for _, table in tables:
+        for key in (each for each in table.spec.foreign_keys if {table.spec.name, each.parent} <= whole):
             with suppress(ToolkitError):
                 try:
-                    table_beneath(rows).require_parents(key)
+                    table.require_parents(key)
                 except MissingParentError as error:
-                    found.add_rows(spec.name, error)
+                    found.add_rows(table.spec.name, error)
 
 
 def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | None) -> Misfits:
@@ -169,8 +169,9 @@ def all_misfits(source: Source, specs: Sequence[TableSpec], target: Database | N
         for spec in specs:
             rows, own = source.repository(spec), spec
             if isinstance(rows, RenamedRows):
-                beneath = rows.rows
-                rows, own = beneath, beneath.spec
+                rows = rows.rows
+            if isinstance(rows, SiftedRows):
+                own = rows.spec
                 names = zip(spec.column_names, own.column_names, strict=True)
                 found.own |= {(spec.name, name): (own.name, other) for name, other in names}
             for sifted in sifted_rows(rows):

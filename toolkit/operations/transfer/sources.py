@@ -53,6 +53,10 @@ class Source(Protocol):
 class SiftedRows(RowSource, Protocol):
     """Rows of a database's table, which can be read around what does not fit."""
 
+    @property
+    def spec(self) -> TableSpec:
+        """The table."""
+
     def sifted(self) -> Iterator[Sifted]:
         """All rows, taken apart into those that can be carried whole and those that cannot."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from toolkit.core.numbering import Numbering, numbering_info
+from toolkit.core.numbering import Numbering, have_one_numbered, numbering_info
 from toolkit.core.schema import Note, Schema, TypesBy
 from toolkit.core.types import logical_type
 from toolkit.core.verbatim import verbatim
@@ -126,6 +126,7 @@ class _Found:
         for row in indexes.values():
             if row.is_valid and not row.is_of_constraint:
                 index(table, row)
+        have_one_numbered(table)
         return table
 
     def _column(self, row: Any) -> sa.Column[Any]:
