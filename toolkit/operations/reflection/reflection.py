@@ -27,7 +27,7 @@ from toolkit.operations.reflection.wanted import Wanted
 
 if TYPE_CHECKING:
     from toolkit.config import Database
-    from toolkit.engines.contract import Connection
+    from toolkit.engines.contract import Configured, Connection
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,12 @@ def schema_of(connection: Connection, types: TypesBy) -> Schema:
 
 
 def _types(connection: Connection, other: Connection) -> TypesBy:
-    """Two databases of an engine without strict types hold what they hold."""
-    alike = connection.options_of == other.options_of and not connection.capabilities.has_strict_types
-    return TypesBy.STORAGE if alike else TypesBy.DECLARATION
+    """Two databases of one engine hold what they hold."""
+    return TypesBy.STORAGE if _is_alike(connection, other.database) else TypesBy.DECLARATION
+
+
+def _is_alike(connection: Connection, other: Configured) -> bool:
+    return connection.database.engine_name == other.engine_name
 
 
 def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
@@ -286,7 +289,7 @@ def _unanswered(source: Connection, pair: Pair, wanted: Wanted) -> Iterator[str]
 
 
 def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
-    is_alike = source.database.engine_name == target.engine_name
+    is_alike = _is_alike(source, target)
     schema = schema_of(source, TypesBy.STORAGE if is_alike else TypesBy.VALUES)
     _require_readable(source.name, schema, wanted)
     require_known(source, wanted, _known(schema))
