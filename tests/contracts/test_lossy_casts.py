@@ -332,6 +332,7 @@ def test_a_value_that_the_models_type_holds_arrives_as_it_was_whatever_the_colum
         require_exact(origin, specs)
         plans = [plan_table(origin.repository(s), destination.repository(s), s, Silent()) for s in specs]
         execute(plans, origin, destination, Options(), Silent())
+        destination.commit()
 
     tables = [f"t{number}" for number in range(len(cases))]
     sent, arrived = (

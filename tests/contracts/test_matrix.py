@@ -62,6 +62,7 @@ def copy(config: Config, source: str, target: str, spec: TableSpec) -> tuple[int
     with connect(config.database(source)) as origin, connect(config.database(target), write=True) as destination:
         plan = plan_table(origin.repository(spec), destination.repository(spec), spec, Silent())
         (result,) = execute([plan], origin, destination, Options(batch_rows=4), Silent())
+        destination.commit()
     return result.inserted, result.updated, result.unchanged
 
 

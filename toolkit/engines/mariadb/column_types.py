@@ -14,11 +14,19 @@ from toolkit.engines.mariadb.types import ADDRESSES, SHAPES, ActualType, actual_
 _DIALECT = "mysql"
 _SHAPE = "Its bytes are kept: those of WKB behind four of the SRID"
 _LONG_BITS, _LONGEST_BITS = 63, 20
+_LARGEST = 2**_LONG_BITS - 1
 
 
-def questions(name: str, quoted: str, definition: str) -> dict[str, str]:
+def is_numbered(row: Any) -> bool:
+    """Whether the server numbers a column."""
+    return "auto_increment" in (row.extra or "").lower()
+
+
+def questions(name: str, quoted: str, definition: str, *, numbers: bool) -> dict[str, str]:
     """What is to be asked of a column's values before its type is known: whether some are not what it seems to be."""
     actual = actual_type(definition)
+    if numbers and _is_longest(actual):
+        return {name: f"max({quoted}) > {_LARGEST}"}
     if _is_truth(actual):
         return {name: f"max({quoted} NOT IN (0, 1))"}
     if actual.name == "time":
@@ -28,6 +36,10 @@ def questions(name: str, quoted: str, definition: str) -> dict[str, str]:
 
 def _is_truth(actual: ActualType) -> bool:
     return actual.name == "tinyint" and actual.size == 1
+
+
+def _is_longest(actual: ActualType) -> bool:
+    return actual.name == "bigint" and actual.unsigned
 
 
 def type_of(table: str, row: Any, *, is_document: bool, is_odd: bool) -> tuple[TypeEngine[Any], str | None]:
@@ -50,6 +62,9 @@ def type_of(table: str, row: Any, *, is_document: bool, is_odd: bool) -> tuple[T
         ), "Its bytes are kept: those of WKB behind four of the SRID"
     if actual.name in ADDRESSES:
         return EngineType(_DIALECT, row.type, elsewhere=sa.Text()), None
+    if is_numbered(row) and _is_longest(actual) and not is_odd:
+        # Only such a type numbers itself elsewhere.
+        return sa.BigInteger(), None
     made = _TYPES.get(actual.name)
     return (EngineType(_DIALECT, row.type) if made is None else made(actual)), None
 

@@ -16,7 +16,7 @@ from toolkit.core.tables import ForeignKeySpec, TableSpec, child_by
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.contract import Script
 from toolkit.engines.mariadb import catalogue
-from toolkit.engines.mariadb.definitions import definition
+from toolkit.engines.mariadb.definitions import TRANSACTIONAL, definition
 from toolkit.engines.mariadb.dialect import is_enforced
 from toolkit.engines.mariadb.modes import MADE, set_mode
 from toolkit.engines.mariadb.session import BY_ROWS, MariaDBSession
@@ -25,7 +25,8 @@ from toolkit.engines.mariadb.table import MariaDBRepository
 from toolkit.engines.portable.connection import unmapped_child
 from toolkit.errors import SchemaMismatchError
 
-_TRANSACTIONAL = "InnoDB"
+# Options that another storage engine alone has are passed over.
+_MOVED = f"SET STATEMENT innodb_strict_mode = OFF FOR ALTER TABLE {{}} ENGINE={TRANSACTIONAL}"
 _TRIGGERS = f"""
 SELECT t.event_object_table AS place, t.trigger_name AS name, t.action_timing AS moment, t.event_manipulation AS event
 FROM information_schema.triggers AS t
@@ -62,11 +63,11 @@ class MariaDBConnection(MariaDBSession):
             return
         with self.translated():
             engines = catalogue.storage_engines(self.sqlalchemy, specs)
-        others = {name: engine for name, engine in engines.items() if engine != _TRANSACTIONAL}
+        others = {name: engine for name, engine in engines.items() if engine != TRANSACTIONAL}
         if others:
             raise SchemaMismatchError(
                 [f"{self.name}.{name} is of {engine}, which has no transactions" for name, engine in others.items()],
-                f"Run there: ALTER TABLE {next(iter(others))} ENGINE={_TRANSACTIONAL}; or leave them out (--exclude).",
+                f"Run there: ALTER TABLE {next(iter(others))} ENGINE={TRANSACTIONAL}; or leave them out (--exclude).",
             )
 
     def stored_tables(self) -> Iterator[StoredTable]:
@@ -80,14 +81,21 @@ class MariaDBConnection(MariaDBSession):
 
         with self.translated():
             # Another database of the server's kind gets its tables by the server's own statements.
-            return schema_of(self, list(self.stored_tables()), tells_made=types is not TypesBy.STORAGE)
+            return schema_of(self, list(self.stored_tables()), is_alike=types is TypesBy.STORAGE)
 
     def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
-        """The server's own statements, which make these tables just as they are, in the mode that they mean."""
+        """The server's own statements, which make these tables just as they are, in the mode that they mean.
+
+        But for what keeps their rows, so that these can be written.
+        """
         quote = self.sqlalchemy.dialect.identifier_preparer.format_table
+        names = {quote(table).replace("%%", "%"): table for table in tables}
         with self.translated():
-            made = [definition(self.raw, quote(table).replace("%%", "%")) for table in tables]
-        return [set_mode(*MADE), *made]
+            made = [definition(self.raw, name) for name in names]
+        others = [
+            name for name, table in names.items() if table.kwargs.get("mysql_engine", TRANSACTIONAL) != TRANSACTIONAL
+        ]
+        return [set_mode(*MADE), *made, *(_MOVED.format(name) for name in others)]
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         with self.translated():

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from toolkit.engines.mariadb.driver import Connection
 
+TRANSACTIONAL = "InnoDB"
+"""What keeps the rows of each table that is written to: others undo nothing."""
 _LITERAL = re.compile(rb"(?<= DEFAULT )'((?:[^'\\]|\\.|'')*)'", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)|''", re.DOTALL)
 _MEANT = {b"0": b"\0", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"Z": b"\x1a"}

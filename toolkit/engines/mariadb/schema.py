@@ -9,14 +9,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from toolkit.core.logical import INTEGER_KINDS, logical_type
 from toolkit.core.numbering import USUAL, numbering_info
 from toolkit.core.schema import Note, Schema
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.catalogue import StoredTable
 from toolkit.engines.mariadb import rights
 from toolkit.engines.mariadb.catalogue import ROW_END
-from toolkit.engines.mariadb.column_types import questions, type_of
-from toolkit.engines.mariadb.definitions import definition
+from toolkit.engines.mariadb.column_types import is_numbered, questions, type_of
+from toolkit.engines.mariadb.definitions import TRANSACTIONAL, definition
 from toolkit.engines.mariadb.foreign_keys import foreign_keys, without_overlaps
 from toolkit.engines.mariadb.rights import quoted
 from toolkit.engines.mariadb.session import MariaDBSession
@@ -29,24 +30,28 @@ _OVERLAPS = "It is WITHOUT OVERLAPS: periods of one key may overlap there."
 _ONLY_TABLES = "Only tables are carried."
 
 
-def schema_of(connection: MariaDBSession, stored: Sequence[StoredTable], *, tells_made: bool) -> Schema:
-    """These tables, and what there is beside them; `tells_made`: also what tables of other engines' lack."""
-    found, metadata = _Found(connection), sa.MetaData()
+def schema_of(connection: MariaDBSession, stored: Sequence[StoredTable], *, is_alike: bool) -> Schema:
+    """These tables, and what there is beside them; of a server's own kind, they are taken for no more than they are.
+
+    Of others, what their tables lack is told, too.
+    """
+    found, metadata = _Found(connection, is_alike=is_alike), sa.MetaData()
     hidden = list(rights.unread(connection, stored))
     for each in stored:
         if each.name not in {note.table for note in hidden}:
             found.table(metadata, each.name)
     for table in list(metadata.tables.values()):
         found.add_foreign_keys(table, metadata)
-    notes = (each for each in found.notes(metadata) if tells_made or not (each.is_of_made or each.is_of_type))
+    _type_as_parents(metadata)
+    notes = (each for each in found.notes(metadata) if not is_alike or not (each.is_of_made or each.is_of_type))
     return Schema("mysql", metadata, (*hidden, *rights.unseen(connection), *notes))
 
 
 class _Found:
     """What the catalogue says of all the tables of the database."""
 
-    def __init__(self, connection: MariaDBSession) -> None:
-        self._connection = connection
+    def __init__(self, connection: MariaDBSession, *, is_alike: bool) -> None:
+        self._connection, self._is_alike = connection, is_alike
         self._tables = {row.name: row for row in self._ask(_TABLES)}
         self._columns = _by_table(self._ask(_COLUMNS))
         self._indexes = _by_table(self._ask(_INDEXES))
@@ -63,7 +68,7 @@ class _Found:
         documents = {each for check in self._checks[name] if (each := _document(check)) is not None}
         odd = self._odd(name, rows)
         columns = [self._column(name, each, each.name in documents, each.name in odd, row.following) for each in rows]
-        made = sa.Table(name, metadata, *columns, comment=row.remark or None)
+        made = sa.Table(name, metadata, *columns, comment=row.remark or None, mysql_engine=row.engine)
         self._add_keys(made, name)
         for check in self._checks[name]:
             if _document(check) is None:
@@ -72,10 +77,15 @@ class _Found:
         self._tell(name, row, rows, documents)
 
     def _odd(self, name: str, rows: Sequence[Any]) -> frozenset[str]:
-        """The columns that hold what they do not seem to, by one pass over the rows of tables that may have some."""
+        """The columns that hold what they do not seem to, by one pass over the rows of tables that may have some.
+
+        All of them may, where another database may hold what this one does not.
+        """
+        if self._is_alike:
+            return frozenset(row.name for row in rows)
         asked: dict[str, str] = {}
         for row in rows:
-            asked |= questions(row.name, quoted(self._connection, row.name), row.type)
+            asked |= questions(row.name, quoted(self._connection, row.name), row.type, numbers=is_numbered(row))
         if not asked:
             return frozenset()
         [answers] = self._connection.run(f"SELECT {', '.join(asked.values())} FROM {quoted(self._connection, name)}")
@@ -94,7 +104,10 @@ class _Found:
             self._notes.append(Note(table, "INVISIBLE", "It is a column like others there.", row.name, is_of_made=True))
         if _SEQUENCE.search(row.standard or ""):
             self._notes.append(Note(table, f"default {row.standard}", _WITHOUT_SEQUENCE, row.name))
-        is_numbered = "auto_increment" in extra
+        numbers = is_numbered(row)
+        if numbers and logical_type(type_).kind not in INTEGER_KINDS:
+            reason = "Only whole numbers of up to 63 bits and a sign number themselves there."
+            self._notes.append(Note(table, "AUTO_INCREMENT", reason, row.name, is_of_made=True))
         computed = (
             [] if row.expression is None else [sa.Computed(verbatim(row.expression), persisted="stored" in extra)]
         )
@@ -105,12 +118,12 @@ class _Found:
             *computed,
             nullable=row.nullable == "YES",
             server_default=verbatim(row.standard) if has_default else None,
-            autoincrement=is_numbered,
+            autoincrement=numbers,
             comment=row.remark or None,
             info={
                 "declared": row.type,
                 "collation": row.collation,
-                **(numbering_info(USUAL, following) if is_numbered else {}),
+                **(numbering_info(USUAL, following) if numbers else {}),
             },
         )
 
@@ -176,6 +189,9 @@ class _Found:
             self._notes.append(Note(name, f"unsigned of {', '.join(unsigned)}", reason, is_of_made=True))
         if "partitioned" in (row.options or ""):
             self._notes.append(Note(name, "partitions", "It is one table there.", is_of_made=True))
+        if self._is_alike and row.engine != TRANSACTIONAL:
+            reason = f"It is of {TRANSACTIONAL} there: rows of others cannot be undone."
+            self._notes.append(Note(name, f"ENGINE={row.engine}", reason))
         if row.kind == "SYSTEM VERSIONED":
             self._notes.append(Note(name, "system versioning", "Only the rows of now are carried."))
 
@@ -184,6 +200,20 @@ class _Found:
         yield from self._notes
         for row in self._others:
             yield Note(row.place if row.place in metadata.tables else row.name, row.kind, _ONLY_TABLES)
+
+
+def _type_as_parents(metadata: sa.MetaData) -> None:
+    """Give columns that point at a number the type that this one has: the server has both as one type, too."""
+    keys = [
+        each for table in metadata.tables.values() for key in table.foreign_key_constraints for each in key.elements
+    ]
+    while wrong := [each for each in keys if _is_wider(each)]:
+        for each in wrong:
+            each.parent.type = each.column.type
+
+
+def _is_wider(key: sa.ForeignKey) -> bool:
+    return isinstance(key.column.type, sa.BigInteger) and isinstance(key.parent.type, sa.Numeric)
 
 
 def _by_table(rows: Sequence[Any]) -> Mapping[str, list[Any]]:
@@ -208,7 +238,7 @@ def _ordered(column: sa.Column[Any], direction: str | None) -> Any:
 
 _TABLES = """
 SELECT t.table_name AS name, t.table_comment AS remark, t.auto_increment AS following, t.create_options AS options,
-       t.table_type AS kind
+       t.table_type AS kind, t.engine AS engine
 FROM information_schema.tables AS t
 WHERE t.table_schema = database() AND t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED')
 """

@@ -28,7 +28,7 @@ from toolkit.operations.reflection.wanted import Wanted
 if TYPE_CHECKING:
     from toolkit.config import Database
     from toolkit.engines.catalogue import StoredTable
-    from toolkit.engines.contract import Connection
+    from toolkit.engines.contract import Configured, Connection
 
 
 @dataclass(frozen=True)
@@ -130,15 +130,19 @@ def schema_of(connection: Connection, types: TypesBy) -> Schema:
 
 
 def _types(connection: Connection, other: Connection) -> TypesBy:
-    """Two databases of an engine without strict types hold what they hold; values say of a time if it has a zone."""
+    """Two databases of one engine hold what they hold; else values say of a time if it has a zone, where none is kept."""
+    if _is_alike(connection, other.database):
+        return TypesBy.STORAGE
     if connection.capabilities.has_strict_types:
         return TypesBy.DECLARATION
-    if connection.options_of == other.options_of:
-        return TypesBy.STORAGE
     zoned, local = (
         sa.DateTime(timezone=is_zoned).compile(other.sqlalchemy.dialect).casefold() for is_zoned in (True, False)
     )
     return TypesBy.VALUES if zoned == local else TypesBy.DECLARATION
+
+
+def _is_alike(connection: Connection, other: Configured) -> bool:
+    return connection.database.engine_name == other.engine_name
 
 
 def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
@@ -294,7 +298,7 @@ def _unanswered(source: Connection, pair: Pair, wanted: Wanted) -> Iterator[str]
 
 
 def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
-    is_alike = source.database.engine_name == target.engine_name
+    is_alike = _is_alike(source, target)
     schema = schema_of(source, TypesBy.STORAGE if is_alike else TypesBy.VALUES)
     _require_readable(source.name, schema, wanted)
     require_known(source, wanted, _known(schema))
