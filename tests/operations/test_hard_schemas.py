@@ -407,6 +407,27 @@ def test_rows_that_a_policy_hides_are_not_taken_for_rows_that_are_gone(using: Us
         execute(config.database("postgres"), "DROP OWNED BY half_blind", "DROP ROLE half_blind")
 
 
+@pytest.mark.parametrize("hidden", ["ALTER TABLE child ENABLE ROW LEVEL SECURITY", "REVOKE SELECT ON child FROM half"])
+def test_tables_beside_one_that_a_role_may_not_read_are_compared_and_it_alone_is_named(
+    using: Using, hidden: str
+) -> None:
+    metadata = plain("parent")
+    sa.Table("child", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    config = using(metadata)
+    postgres, url = config.database("postgres"), config.database("postgres").url.set(username="half")
+    for name in ("postgres", "sqlite"):
+        create(config.database(name), metadata)
+        execute(config.database(name), "INSERT INTO parent VALUES (1)", "INSERT INTO child VALUES (1)")
+    execute(postgres, "CREATE ROLE half LOGIN", "GRANT SELECT ON parent, child TO half", hidden)
+    try:
+        found = diff(config, url.render_as_string(hide_password=False), "sqlite")
+        told = {each.table: each.reason or "" for each in found.tables}
+        assert told["parent"] == ""
+        assert "child" in told["child"]
+    finally:
+        execute(postgres, "DROP OWNED BY half", "DROP ROLE half")
+
+
 # -- trees and cycles ------------------------------------------------------------------------------------------
 
 

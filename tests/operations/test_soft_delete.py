@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.operations.databases import connected, contents, execute
-from toolkit.config import Config
+from toolkit.config import Config, Database
 from toolkit.errors import DeleteGuardError
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
@@ -69,7 +69,7 @@ def test_rows_that_only_the_target_has_are_marked_and_a_second_run_writes_nothin
     put(tasks, "sqlite", range(1, 4))
     put(tasks, target, range(1, 6))
     execute(tasks.database(target), "UPDATE plain SET task_id = 5 WHERE id = 1")
-    before = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    before = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
     result = sync(tasks, "sqlite", target, options=SOFT)
     assert {t.table: (t.marked, t.deleted, t.target_only) for t in result.tables} == {
         "task": (2, 0, 0),
@@ -92,6 +92,24 @@ def test_a_row_that_the_application_marked_by_one_of_two_columns_is_left_as_it_i
     result = sync(tasks, "sqlite", "sqlite2", ["task"], options=SOFT)
     assert [(t.marked, t.target_only) for t in result.tables] == [(0, 1)]
     assert contents(tasks.database("sqlite2"), METADATA)["task"][1][2:] == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("target", "type_"), [("postgres", "timestamp(0)"), ("duckdb", "TIMESTAMP_S"), ("mariadb", "DATETIME")]
+)
+def test_a_column_of_whole_seconds_takes_the_time_of_the_mark(
+    tasks: Config, mariadb_url: str, target: str, type_: str
+) -> None:
+    databases = {**tasks.databases, "mariadb": Database("mariadb", mariadb_url, tasks.root)}
+    config = replace(tasks, databases=databases)
+    put(config, "sqlite", range(1, 3))
+    execute(
+        config.database(target),
+        f"CREATE TABLE dated (id INTEGER PRIMARY KEY, deleted_at {type_})",
+        "INSERT INTO dated (id) VALUES (1), (2), (3)",
+    )
+    assert [t.marked for t in sync(config, "sqlite", target, ["dated"], options=SOFT).tables] == [1]
+    assert [t.marked for t in sync(config, "sqlite", target, ["dated"], options=SOFT).tables] == [0]
 
 
 @EVERY_TARGET

@@ -122,6 +122,12 @@ class PostgresSession(DatabaseConnection):
         # more, unless the lock is the session's.
         self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what the block did if it fails. Unlike SQLAlchemy's it then ends: within one no snapshot can be shared."""
+        with self.raw.transaction():
+            yield
+
     def _settle(self) -> None:
         self.sqlalchemy.exec_driver_sql("; ".join(self._settings))
 

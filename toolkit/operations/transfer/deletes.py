@@ -16,6 +16,7 @@ from toolkit.core.digest import digest_batches
 from toolkit.core.plan import Action, TablePlan
 from toolkit.core.tables import TableSpec, children_of, soft_delete_columns
 from toolkit.errors import DeleteGuardError, ReferencedRowsError, VerificationError
+from toolkit.operations.transfer.held_triggers import firing
 
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress
@@ -131,9 +132,12 @@ def _unmarked(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
 def mark_removed(plans: Sequence[TablePlan], target: Connection, now: dt.datetime) -> None:
     """Mark rows as deleted, as of `now`, and see that they are.
 
+    To the second, as there are columns of times that keep, or take, no more.
+
     Raises:
         VerificationError: some are not.
     """
+    now = now.replace(microsecond=0)
     for plan in plans:
         if not plan.marks or plan.removals is None or not plan.deletes:
             continue
@@ -146,7 +150,7 @@ def mark_removed(plans: Sequence[TablePlan], target: Connection, now: dt.datetim
         target.repository(plan.spec).update_many(marked)
         arrived = target.repository(narrow).digest(keys=plan.removals)
         if arrived != digest_batches(narrow, marked.select(narrow.column_names).combine_chunks().to_batches()):
-            raise VerificationError(target.name, plan.spec.name, "rows that were marked as deleted are not as marked")
+            raise _told("rows that were marked as deleted are not as marked", plan, plans, target)
 
 
 def _pointing(plan: TablePlan, plans: Sequence[TablePlan], target: Connection) -> Iterator[tuple[TableSpec, int]]:
@@ -246,12 +250,17 @@ def require_rest(plans: Sequence[TablePlan], target: Connection, *, verify: bool
         stay = plan.target_only + (_still_within(plan, target) if plan.marks else 0)
         expected = plan.inserts + plan.updates + plan.unchanged + stay
         if (rows := repository.count()) != expected:
-            raise VerificationError(
-                target.name, plan.spec.name, f"row count differs: {rows} rows, but {expected} should be,"
-            )
+            raise _told(f"row count differs: {rows} rows, but {expected} should be,", plan, plans, target)
         is_equal = plan.deletes and not plan.target_only and not plan.marks
         if verify and is_equal and repository.digest() != plan.digest:
-            raise VerificationError(target.name, plan.spec.name, "rows other than those of the source are")
+            raise _told("rows other than those of the source are", plan, plans, target)
+
+
+def _told(fact: str, plan: TablePlan, plans: Sequence[TablePlan], target: Connection) -> VerificationError:
+    """What is not as it should be, with the triggers that may have done it."""
+    error = VerificationError(target.name, plan.spec.name, fact)
+    error.advise(firing(target, [each.spec for each in plans]))
+    return error
 
 
 def _still_within(plan: TablePlan, target: Connection) -> int:
