@@ -15,7 +15,7 @@ from toolkit.config import Config, load_config
 from toolkit.core.plan import NOT_CARRIED
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
-from toolkit.errors import MissingParentError, SchemaMismatchError
+from toolkit.errors import MissingParentError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Mode, Options
@@ -237,7 +237,7 @@ def test_tables_of_other_storage_engines_can_be_written_to_in_another_database_o
     one, back = (config.database(name).address for name in ("one", "back"))
     server.run(
         one,
-        "CREATE TABLE old (id int AUTO_INCREMENT PRIMARY KEY, a text, FULLTEXT KEY ft (a)) ENGINE=MyISAM ROW_FORMAT=FIXED",
+        "CREATE TABLE old (i int AUTO_INCREMENT PRIMARY KEY, a text, FULLTEXT (a)) ENGINE=MyISAM ROW_FORMAT=FIXED",
         "CREATE TABLE `o``d%d` (id int PRIMARY KEY) ENGINE=Aria TRANSACTIONAL=1 ROW_FORMAT=PAGE COMMENT='ENGINE=Aria'",
         "INSERT INTO old VALUES (7, 'x')",
         "INSERT INTO `o``d%d` VALUES (1)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -122,11 +122,9 @@ class PostgresSession(DatabaseConnection):
         # more, unless the lock is the session's.
         self.sqlalchemy.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITE_LOCK})")
 
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo what the block did if it fails. Unlike SQLAlchemy's it then ends: within one no snapshot can be shared."""
-        with self.raw.transaction():
-            yield
+    def savepoint(self) -> AbstractContextManager[Any]:
+        """Undo what the block did if it fails. Unlike SQLAlchemy's it then ends: in one no snapshot can be shared."""
+        return self.raw.transaction()
 
     def _settle(self) -> None:
         self.sqlalchemy.exec_driver_sql("; ".join(self._settings))

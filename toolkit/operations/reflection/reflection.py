@@ -130,7 +130,7 @@ def schema_of(connection: Connection, types: TypesBy) -> Schema:
 
 
 def _types(connection: Connection, other: Connection) -> TypesBy:
-    """Two databases of one engine hold what they hold; else values say of a time if it has a zone, where none is kept."""
+    """Two databases of one engine hold what they hold; else values say of a time if it has a zone, if none is kept."""
     if _is_alike(connection, other.database):
         return TypesBy.STORAGE
     if connection.capabilities.has_strict_types:
