@@ -188,6 +188,19 @@ def test_what_came_once_is_the_same_the_next_time(config: Config, other: str, mo
     ]
 
 
+def test_whole_numbers_of_duckdb_beyond_64_bits_are_numbers_there(config: Config) -> None:
+    least, greatest, most = -(2**127) + 1, 2**64 - 1, 2**128 - 1
+    execute(
+        config.database("duckdb"),
+        "CREATE TABLE t (u ubigint PRIMARY KEY, h hugeint, w uhugeint)",
+        f"INSERT INTO t VALUES ({greatest}, {least}, {most}), (0, NULL, 0), (5, 7, 10)",
+    )
+    assert [sync(config, "duckdb", "back").tables[0].inserted for _ in range(2)] == [3, 0]
+    assert diff(config, "duckdb", "back").equal
+    rows = server.run(config.database("back").address, "SELECT * FROM t ORDER BY u")
+    assert rows == [(0, None, 0), (5, 7, 10), (greatest, least, most)]
+
+
 def test_uuids_of_sqlite_come_into_columns_of_their_digits(config: Config) -> None:
     execute(
         config.database("sqlite"),
