@@ -120,9 +120,8 @@ def test_rows_of_duckdbs_types_come_back_from_postgresql(tmp_path: Path, postgre
         again = sync(config, source, target)
         assert [(table.inserted, table.updated, table.unchanged) for table in again.tables] == [(0, 0, 2)]
     before, after = (_texts_of_duckdb(tmp_path / f"{name}.duckdb") for name in ("one", "back"))
-    # A number of any size is one of 38 digits there, and the text of a UNION says which member it is.
+    # The text of a UNION says which member it is.
     assert {name: values[0] for name, values in after.items() if values != before[name]} == {
-        "big": "12345678901234567890.0000000000",
         "either": "{'tag': num, 'value': 5}",
     }
 

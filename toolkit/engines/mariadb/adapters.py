@@ -36,9 +36,12 @@ _ZERO, _ONE = pa.scalar(0, pa.int64()), pa.scalar(1, pa.int64())
 
 
 class Native(Text):
-    """A type of another engine's by its text; addresses, which are read by their text, too."""
+    """A type of another engine's by its text; addresses and whole numbers, which are read by their text, too."""
 
     names = Text.names | ADDRESSES | {"uuid", "year"}
+
+    def is_read(self, actual: ActualType) -> bool:
+        return super().is_read(actual) or (actual.name == "decimal" and not actual.scale)
 
 
 class Json(Text):

@@ -174,6 +174,6 @@ _TYPES: dict[Family, Callable[[Declared], TypeEngine[Any]]] = {
     Family.DATE: lambda _: sa.Date(),
     Family.TIME: lambda _: sa.Time(),
     Family.JSON: lambda _: sa.JSON(),
-    Family.UUID: lambda _: sa.Uuid(),
+    Family.UUID: lambda _: sa.UUID(),
     Family.ANY: lambda of: sa.Numeric() if of.affinity is Family.DECIMAL else sa.types.NullType(),
 }

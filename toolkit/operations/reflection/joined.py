@@ -178,7 +178,9 @@ class _Types:
             return own.type.united(other.type)
         if source.has_strict_types and not target.has_strict_types:
             return self._as_declared(own, other)
-        if self._made(own) in (self._made(other), str(other.info.get("declared")).casefold()):
+        # Where there is a type of their own, UUIDs may still be digits, as SQLAlchemy keeps them.
+        forms = (own.type, sa.Uuid()) if isinstance(own.type, sa.Uuid) else (own.type,)
+        if {*map(self._made, forms)} & {self._made(other.type), str(other.info.get("declared")).casefold()}:
             return own.type
         return other.type
 
@@ -190,12 +192,12 @@ class _Types:
             return own.type
         return EngineType(dialect, declared, like=own.type)
 
-    def _made(self, column: sa.Column[Any]) -> str:
-        """What a column's type is in the target, or would be."""
+    def _made(self, type_: sa.types.TypeEngine[Any]) -> str:
+        """What a type is in the target, or would be."""
         try:
-            return column.type.compile(self.target.connection.sqlalchemy.dialect).casefold()
+            return type_.compile(self.target.connection.sqlalchemy.dialect).casefold()
         except sa.exc.CompileError:
-            return f"none for {column.type!r}"
+            return f"none for {type_!r}"
 
 
 def _add(metadata: sa.MetaData, pair: Pair, types: _Types) -> None:
