@@ -75,7 +75,7 @@ class ArrayAdapter(BuiltIn):
     def require_fit(self, parsed: Any) -> None:
         """Of each element: Arrow takes a number that is too large for infinite."""
         super().require_fit(parsed)
-        for part in parsed:
+        for part in parsed if self.element.carrier is Kind.FLOAT32 else ():
             if part is not None:
                 self.element.require_fit(part)
 
@@ -135,14 +135,15 @@ class NestedAdapter(JsonAdapter):
             raise ValueError("is not JSON") from error
         raise ValueError("is not a list")
 
-    def _parts(self, text: str, level: int) -> Any:
+    def _parts(self, text: str, level: int, form: ElementForm | None = None) -> Any:
         """The elements of a list, or an element itself."""
+        form = form or self._form
         if text[:1] != "[":
-            return self._form.in_document(text)
+            return form.in_document(text)
         if level > _MOST_DIMENSIONS:
             raise ValueError(f"is nested deeper than {_MOST_DIMENSIONS} levels")
         parts = msgspec.json.decode(text, type=list[msgspec.Raw])
-        return [self._parts(str(part, "utf-8"), level + 1) for part in parts]
+        return [self._parts(str(part, "utf-8"), level + 1, form) for part in parts]
 
     @property
     def _form(self) -> ElementForm:

@@ -206,7 +206,10 @@ class SingleAdapter(DoubleAdapter):
 
     def require_fit(self, parsed: Any) -> None:
         """Refuse numbers that single precision would take for infinite, or for zero."""
-        self.parse([parsed])
+        with np.errstate(over="ignore", under="ignore"):
+            single = float(np.float32(parsed))
+        if math.isinf(single) != math.isinf(parsed) or (not single and parsed):
+            raise OverflowError
 
 
 def _is_zero(numbers: pa.Array) -> pa.Array:
