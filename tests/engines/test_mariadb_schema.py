@@ -261,7 +261,7 @@ def test_tables_of_other_storage_engines_can_be_written_to_in_another_database_o
     one, back = (config.database(name).address for name in ("one", "back"))
     server.run(
         one,
-        "CREATE TABLE old (i int AUTO_INCREMENT PRIMARY KEY, a text, FULLTEXT (a)) ENGINE=MyISAM ROW_FORMAT=FIXED",
+        "CREATE TABLE old (id int AUTO_INCREMENT PRIMARY KEY, a text, FULLTEXT KEY ft (a)) ENGINE=MyISAM",
         "CREATE TABLE `o``d%d` (id int PRIMARY KEY) ENGINE=Aria TRANSACTIONAL=1 ROW_FORMAT=PAGE COMMENT='ENGINE=Aria'",
         "INSERT INTO old VALUES (7, 'x')",
         "INSERT INTO `o``d%d` VALUES (1)",

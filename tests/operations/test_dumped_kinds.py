@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.operations.databases import connected, execute
+from tests.servers import mariadb as server
 from toolkit import dump_data, load_data
-from toolkit.config import Config
+from toolkit.config import Config, load_config
 from toolkit.errors import FixtureError, MisfitsError
 
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, untyped, bytes BLOB, document JSON, word TEXT)"
@@ -85,3 +86,21 @@ def stored(config: Config) -> list[tuple[str, ...]]:
     """The values with their storage classes."""
     with connected(config.database("sqlite")) as connection:
         return [tuple(row) for row in connection.exec_driver_sql(STORED)]
+
+
+def test_a_table_without_rows_takes_what_its_columns_held_where_they_were_dumped(
+    mariadb_server: str, mariadb_url: str, tmp_path: Path
+) -> None:
+    """By their rows, they would be a key of 63 bits, a truth and a time of day."""
+    columns = "id bigint unsigned AUTO_INCREMENT PRIMARY KEY, up bigint unsigned, few tinyint(1), lasted time"
+    table = f"CREATE TABLE wide ({columns}, FOREIGN KEY (up) REFERENCES wide (id))"
+    rows = "INSERT INTO wide VALUES (1, NULL, 1, '10:00:00'), (18446744073709551614, 1, 7, '-100:00:00')"
+    with server.database(mariadb_server) as back:
+        server.run(mariadb_url, table, rows)
+        server.run(back, table)
+        named = {"TOOLKIT_ONE_URL": mariadb_url, "TOOLKIT_BACK_URL": back}
+        bare = replace(load_config(tmp_path, named), metadata="", fixtures=tmp_path / "dump")
+        dump_data(bare, "one")
+        assert load_data(bare, "back").verified
+        found = server.run(back, "SELECT id, up, few, CAST(lasted AS CHAR) FROM wide")
+    assert found == [(1, None, 1, "10:00:00"), (18446744073709551614, 1, 7, "-100:00:00")]

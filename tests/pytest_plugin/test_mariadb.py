@@ -216,3 +216,25 @@ def test_a_clone_has_all_that_its_template_has_or_is_refused(project: Project, a
         templates.clone("key")
     templates.close()
     assert databases(address, root) == [template]
+
+
+def test_clones_have_sequences_of_their_own(project: Project, address: str, tmp_path: Path) -> None:
+    """The server writes the template's name before that of a default's sequence."""
+
+    def fill(made: str) -> list[str]:
+        server.run(
+            made,
+            "CREATE SEQUENCE `it's` START WITH 5 INCREMENT BY 2",
+            "CREATE TABLE a (id INT PRIMARY KEY DEFAULT nextval(`it's`), b INT)",
+            "INSERT INTO a (b) VALUES (1)",
+        )
+        return []
+
+    database = Database("mariadb", address, project.pytester.path)
+    templates = database.kind.templates(database, tmp_path, None)
+    templates.ensure("key", fill)
+    added = ("INSERT INTO a (b) VALUES (2)", "SELECT id, b FROM a ORDER BY b")
+    first, second = (server.run(templates.clone("key"), *added) for _ in range(2))
+    templates.close()
+    assert first == second
+    assert first[0] == (5, 1)

@@ -517,6 +517,14 @@ def test_yaml_is_the_text_that_is_written_but_for_numbers_true_false_and_null(tm
     assert [row["name"] for row in read(tmp_path)] == [text.strip("'\"") for text in texts]
 
 
+def test_what_stands_in_documents_of_yaml_is_text_if_nobody_takes_it_for_a_number(tmp_path: Path) -> None:
+    texts = ["no", "01234", "2024-01-01", "1:30", "1.2.3", "+", "v1", "'.inf'", "'0x1F'"]
+    content = f"- {{id: 1, facts: [{', '.join(texts)}, 1.50, -2e5]}}\n"
+    (tmp_path / "us_state.yaml").write_text(content)
+    (row,) = read(tmp_path)
+    assert row["facts"] == json.dumps([text.strip("'") for text in texts])[:-1] + ", 1.50, -2e5]"
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -527,6 +535,9 @@ def test_yaml_is_the_text_that_is_written_but_for_numbers_true_false_and_null(tm
         ("# none\n", "line 1: the file is empty; a list of rows is expected"),
         ("- id: 1\n- {id: 2\n", "is not YAML in a supported form"),
         ("- id: 1\n-  name: 7\n", "line 2: column 'name': 7 is not a string"),
+        ("- id: 1\n- facts: {a: .inf}\n", "line 2: is .inf a number? Write it as JSON does, or text in quotes"),
+        ("- id: 1\n- facts: [0x1F]\n", "line 2: is 0x1F a number?"),
+        ("- facts: [{a: +5}]\n", "line 1: is +5 a number?"),
         ("- facts: " + "[" * 300 + "]" * 300 + "\n", "line 1: a row is nested deeper than 200 levels"),
     ],
 )

@@ -20,6 +20,10 @@ class TypesBy(Enum):
     """What is stored, as it is stored, for another database of the same engine: nothing is interpreted."""
 
 
+TYPES_BY_KIND = "types by kind"
+"""In a column's `info`: by kind, the types that it may have, where its values tell which: the last takes all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """What a table has that is not carried, or not as it is: `what` it is, and the `reason`, one sentence each."""

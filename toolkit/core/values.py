@@ -15,6 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from toolkit.core.adapters.native import duration_text
+from toolkit.core.json_columns import parse_value
 from toolkit.core.moments import DAY, INFINITE_DATE, INFINITE_TIMESTAMP
 from toolkit.core.types import LogicalType
 
@@ -43,7 +44,9 @@ def parse_text(type_: LogicalType, text: str) -> Any:
         OverflowError, pyarrow.ArrowException: it does not fit into a column of the type.
     """
     adapter = type_.adapter
-    value = adapter.parse_json(msgspec.json.decode(text) if adapter.is_nested else adapter.from_csv(text))
+    if adapter.is_nested:
+        return parse_value(type_, msgspec.json.decode(text, type=msgspec.Raw))
+    value = adapter.parse_json(adapter.from_csv(text))
     adapter.require_fit(value)
     return value
 

@@ -24,6 +24,7 @@ from toolkit.core.fixture_manifest import (
     decode_manifest,
 )
 from toolkit.core.json_columns import format_column
+from toolkit.core.schema import TYPES_BY_KIND
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import AS_TEXT, Kind
@@ -68,7 +69,10 @@ class FixtureWriter:
             counted = Counted(file)
             with read_ahead(in_key_order(schema, lines)) as chunks:
                 write_chunks(counted, _as_array(chunks) if is_array else chunks, self.form.compression)
-        kinds = {column.name: column.type.kind for column in spec.columns if column.type.kind in _TOLD}
+        by_values = {each.name for each in spec.table.columns if each.info.get(TYPES_BY_KIND)}
+        kinds = {
+            each.name: each.type.kind for each in spec.columns if each.type.kind in _TOLD or each.name in by_values
+        }
         told = kinds if self.tells_kinds and kinds else None
         written = FixtureFile(name, rows.count, counted.bytes, counted.sha256, told)
         self.written[spec.name] = written

@@ -1,5 +1,7 @@
 """The rows of a YAML file, each as the JSON that it stands for: numbers, `true`, `false` and `null`; all else is text.
 
+But in documents and lists, a number in a form that JSON lacks (`.inf`, `0x1F`, `+5`) is refused: it would become text.
+
 So a date stays the text that it is, a decimal keeps its digits, and `no` is Norway. References and tags, by which a
 file of a few bytes may be one of any size and kind, are refused.
 """
@@ -17,6 +19,11 @@ from toolkit.stores.json_rows import LARGEST_ROW, REFUSALS, RowsError
 
 T = TypeVar("T")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+# What YAML has for numbers in forms that JSON lacks; 01234 is a code rather than one.
+_ODD_NUMBER = re.compile(
+    r"(?!0[0-9]+$)[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?0[xob][0-9A-Fa-f_]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
 _WORDS = {form: word for word in ("null", "true", "false") for form in (word, word.capitalize(), word.upper())}
 _WORDS |= {"": "null", "~": "null"}
 # Each is a call of a function, of which Python allows about a thousand.
@@ -93,7 +100,8 @@ class _Elements:
         if getattr(event, "tag", None) not in (None, "!"):
             raise RowsError(line, f"the tag {event.tag!r} is not read: write the value without it, text in quotes")
         if isinstance(event, yaml.ScalarEvent):
-            return _scalar(event)
+            # Of a column's own value, its type says what it is.
+            return _scalar(event, is_inner=level > 1)
         if isinstance(event, yaml.SequenceStartEvent):
             return b"[%b]" % b", ".join([self._json(each, level + 1) for each in self._until(yaml.SequenceEndEvent)])
         return b"{%b}" % b", ".join([self._member(each, level) for each in self._until(yaml.MappingEndEvent)])
@@ -106,7 +114,7 @@ class _Elements:
         return msgspec.json.encode(name.value) + b": " + self._json(next(self.events), level + 1)
 
 
-def _scalar(event: Any) -> bytes:
+def _scalar(event: Any, *, is_inner: bool) -> bytes:
     text: str = event.value
     # Neither quoted nor a block.
     if not event.style:
@@ -114,6 +122,8 @@ def _scalar(event: Any) -> bytes:
             return _WORDS[text].encode()
         if _NUMBER.fullmatch(text):
             return text.encode()
+        if is_inner and _ODD_NUMBER.fullmatch(text):
+            raise RowsError(_line(event), f"is {text} a number? Write it as JSON does, or text in quotes")
     return msgspec.json.encode(text)
 
 

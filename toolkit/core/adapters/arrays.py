@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from decimal import Decimal
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 from sqlalchemy import types as sqltypes
 
 from toolkit.core.adapters.built_in import BuiltIn
 from toolkit.core.adapters.documents import JsonAdapter
+from toolkit.core.adapters.elements import ElementForm, in_jsonb
 from toolkit.core.canonical_bytes import OID_TEXT, Part, variable
 from toolkit.core.canonical_json import canonical_document
 from toolkit.core.logical import (
@@ -22,15 +20,12 @@ from toolkit.core.logical import (
     Kind,
     LogicalType,
     TypeAdapter,
-    decoded,
     json_encoded,
     logical_type,
 )
 
-# From here on Python writes a double with an exponent.
-_EXPONENT = 1e16
-# From here on each double, or single, is whole.
-_WHOLE_DOUBLES, _WHOLE_SINGLES = 2.0**53, 2.0**24
+# More than any engine has; each is a call of a function.
+_MOST_DIMENSIONS = 100
 # The only member of the document of an array that does not begin at 1: PostgreSQL's own text for its bounds.
 _BOUNDS = re.compile(r"(\[[+-]?\d+:[+-]?\d+\])+")
 
@@ -77,6 +72,13 @@ class ArrayAdapter(BuiltIn):
         """A list."""
         return [None if part is None else self.element.to_python(part) for part in value]
 
+    def require_fit(self, parsed: Any) -> None:
+        """Of each element: Arrow takes a number that is too large for infinite."""
+        super().require_fit(parsed)
+        for part in parsed if self.element.carrier is Kind.FLOAT32 else ():
+            if part is not None:
+                self.element.require_fit(part)
+
     def canonical(self, values: pa.Array) -> list[Part]:
         """The JSON document that PostgreSQL's `to_jsonb` makes of it."""
         found = [None if value is None else self._document(value) for value in values.to_pylist()]
@@ -87,44 +89,6 @@ class ArrayAdapter(BuiltIn):
         if self.element.carrier in FLOAT_KINDS:
             listed = [in_jsonb(part, self.element.carrier == Kind.FLOAT32) for part in listed]
         return canonical_document(json_encoded(listed))
-
-
-def in_jsonb(value: Any, is_single: bool) -> Any:
-    """A double, or a single one, as PostgreSQL prints it in a document: 1, not 1.0; a great one by its exponent.
-
-    Documents have no -0, so that it stands as a string there, as NaN does.
-    """
-    if not isinstance(value, float) or not math.isfinite(value):
-        return value
-    if value == 0:
-        return "-0" if math.copysign(1, value) < 0 else 0
-    if abs(value) >= (_WHOLE_SINGLES if is_single else _WHOLE_DOUBLES):
-        return _great(value, is_single)
-    return int(value) if value.is_integer() else value
-
-
-def _great(value: float, is_single: bool) -> float | int:
-    """The fewest digits that stand for it, but not those in the middle between two numbers, as Python has them there.
-
-    Below, what lies in the middle between two has more digits than either.
-    """
-    own = float(np.float32(value)) if is_single else value
-    middles = [Decimal(own) + Decimal(other) for other in _neighbours(own, is_single)]
-    for digits in range(17):
-        text = f"{own:.{digits}e}"
-        found = float(np.float32(text)) if is_single else float(text)
-        if found == own and Decimal(text) * 2 not in middles:
-            break
-    return int(Decimal(text)) if Decimal(text) != Decimal(repr(value)) or abs(value) < _EXPONENT else value
-
-
-def _neighbours(value: float, is_single: bool) -> list[float]:
-    if is_single:
-        with np.errstate(over="ignore"):
-            both = [float(np.nextafter(np.float32(value), np.float32(end))) for end in (math.inf, -math.inf)]
-    else:
-        both = [math.nextafter(value, end) for end in (math.inf, -math.inf)]
-    return [each for each in both if math.isfinite(each)]
 
 
 class NestedAdapter(JsonAdapter):
@@ -144,12 +108,50 @@ class NestedAdapter(JsonAdapter):
 
     def parse_json(self, value: Any) -> Any:
         """A list, or an object of one under its bounds."""
-        listed = value
-        if isinstance(value, dict) and len(value) == 1 and _BOUNDS.fullmatch(next(iter(value))):
-            (listed,) = value.values()
-        if not isinstance(listed, list):
-            raise ValueError("is not a list")  # noqa: TRY004 - as every other value that is none
-        return canonical_document(super().parse_json(self._with_numbers(value)))
+        return self.parse_document(json.dumps(value, ensure_ascii=False, default=str))
+
+    def parse_raw(self, raw: msgspec.Raw) -> Any:
+        """The same with all digits of its numbers; `null` is SQL's NULL."""
+        text = str(raw, "utf-8")
+        return None if text == "null" else self.parse_document(text)
+
+    def parse_document(self, text: str) -> str:
+        """The same of the document's text.
+
+        Raises:
+            ValueError, OverflowError, pyarrow.ArrowException: it is no array of such elements.
+        """
+        text = text.strip()
+        try:
+            if text[:1] == "{":
+                members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+                if len(members) == 1 and _BOUNDS.fullmatch(next(iter(members))):
+                    return canonical_document(
+                        json_encoded({each: self._parts(str(part, "utf-8"), 1) for each, part in members.items()})
+                    )
+            elif text[:1] == "[":
+                return canonical_document(json_encoded(self._parts(text, 1)))
+        except msgspec.DecodeError as error:
+            raise ValueError("is not JSON") from error
+        raise ValueError("is not a list")
+
+    def _parts(self, text: str, level: int, form: ElementForm | None = None) -> Any:
+        """The elements of a list, or an element itself."""
+        form = form or self._form
+        if text[:1] != "[":
+            return form.in_document(text)
+        if level > _MOST_DIMENSIONS:
+            raise ValueError(f"is nested deeper than {_MOST_DIMENSIONS} levels")
+        parts = msgspec.json.decode(text, type=list[msgspec.Raw])
+        return [self._parts(str(part, "utf-8"), level + 1, form) for part in parts]
+
+    @property
+    def _form(self) -> ElementForm:
+        element = self.type.element
+        while element is not None and element.element is not None:
+            element = element.element
+        assert element is not None
+        return ElementForm(element)
 
     def canonical(self, values: pa.Array) -> list[Part]:
         """PostgreSQL's `jsonb::text`; of floats, one form of each number, however it is written."""
@@ -177,11 +179,6 @@ class NestedAdapter(JsonAdapter):
     def is_odd(self, texts: pa.Array) -> pa.Array:
         """All of them."""
         return texts.is_valid()
-
-    def parse_raw(self, raw: msgspec.Raw) -> Any:
-        """The same; `null` is SQL's NULL."""
-        value = decoded(raw)
-        return None if value is None else self.parse_json(value)
 
 
 def _element(declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:

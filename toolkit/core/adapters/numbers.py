@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -124,6 +125,8 @@ def _float(value: Any) -> float:
     number = float(value)
     if math.isinf(number) and any(map(str.isdigit, str(value))):
         raise OverflowError("finite, but beyond the largest double")
+    if not number and isinstance(value, str) and re.search("[1-9]", value.lower().partition("e")[0]):
+        raise OverflowError("not zero, but below the smallest double")
     _require_whole(value, number)
     return number
 
@@ -195,15 +198,22 @@ class SingleAdapter(DoubleAdapter):
         return pa.array([None if v is None else json_encoded(v) for v in shortest], pa.string())
 
     def parse(self, values: Sequence[Any]) -> pa.Array:
-        """Arrow takes what is too large for infinite."""
-        array = pa.array(values, self.arrow)
-        if pc.sum(pc.is_inf(array)) != pc.sum(pc.is_inf(pa.array(values, pa.float64()))):
+        """Arrow takes what is too large for infinite, and what is too small for zero."""
+        array, doubles = pa.array(values, self.arrow), pa.array(values, pa.float64())
+        if any(pc.sum(lost(array)) != pc.sum(lost(doubles)) for lost in (pc.is_inf, _is_zero)):
             raise OverflowError
         return array
 
     def require_fit(self, parsed: Any) -> None:
-        """Refuse numbers that single precision would take for infinite."""
-        self.parse([parsed])
+        """Refuse numbers that single precision would take for infinite, or for zero."""
+        with np.errstate(over="ignore", under="ignore"):
+            single = float(np.float32(parsed))
+        if math.isinf(single) != math.isinf(parsed) or (not single and parsed):
+            raise OverflowError
+
+
+def _is_zero(numbers: pa.Array) -> pa.Array:
+    return pc.equal(numbers, 0)
 
 
 class DecimalAdapter(BuiltIn):

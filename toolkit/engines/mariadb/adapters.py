@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from toolkit.core.adapters.arrays import NestedAdapter
 from toolkit.core.decimals import decimal_text, fraction_digits, parse_decimals
 from toolkit.core.logical import json_encoded
 from toolkit.core.tables import ColumnSpec
@@ -248,7 +249,8 @@ class Nested(_OwnForm):
     """An array by its document."""
 
     def _parse(self, text: str) -> Any:
-        return self.form.parse_json(json.loads(text))
+        assert isinstance(self.form, NestedAdapter)
+        return self.form.parse_document(text)
 
 
 class Stored(MariaDBAdapter):

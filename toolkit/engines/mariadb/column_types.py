@@ -9,11 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from toolkit.core.engine_type import EngineType
+from toolkit.core.logical import Kind
 from toolkit.engines.mariadb.types import ADDRESSES, SHAPES, ActualType, actual_type, labels_of
 
 _DIALECT = "mysql"
 _SHAPE = "Its bytes are kept: those of WKB behind four of the SRID"
 _LONG_BITS, _LONGEST_BITS = 63, 20
+_ODD = {"tinyint": "It holds other numbers than 0 and 1", "time": "It holds times beyond a day"}
 _LARGEST = 2**_LONG_BITS - 1
 
 
@@ -42,15 +44,27 @@ def _is_longest(actual: ActualType) -> bool:
     return actual.name == "bigint" and actual.unsigned
 
 
+def types_by_kind(row: Any) -> Mapping[str, TypeEngine[Any]]:
+    """What a column is, by what its values are, if it may be one of two: the narrow one and the wide one."""
+    actual = actual_type(row.type)
+    if _is_truth(actual) and not actual.unsigned:
+        return {Kind.BOOL: sa.Boolean(), Kind.INT16: sa.SmallInteger()}
+    if actual.name == "time":
+        return {Kind.TIME: sa.Time(), Kind.INTERVAL: sa.Interval()}
+    if is_numbered(row) and _is_longest(actual):
+        # Only the narrow one numbers itself elsewhere.
+        return {Kind.INT64: sa.BigInteger(), Kind.DECIMAL: _integer(actual)}
+    return {}
+
+
 def type_of(table: str, row: Any, *, is_document: bool, is_odd: bool) -> tuple[TypeEngine[Any], str | None]:
     """A column's type, and why it is not what it seems, if so; `is_odd`: it has values beyond what it seems to be."""
     actual = actual_type(row.type)
     if is_document:
         return sa.JSON(), None
-    if _is_truth(actual) and not actual.unsigned:
-        return (sa.SmallInteger(), "It holds other numbers than 0 and 1") if is_odd else (sa.Boolean(), None)
-    if actual.name == "time":
-        return (sa.Interval(), "It holds times beyond a day") if is_odd else (sa.Time(), None)
+    if types := types_by_kind(row):
+        narrow, wide = types.values()
+        return (wide, _ODD.get(actual.name)) if is_odd else (narrow, None)
     if actual.name == "enum":
         return sa.Enum(*labels_of(row.type), name=f"{table}_{row.name}"), None
     if actual.name == "set":
@@ -62,9 +76,6 @@ def type_of(table: str, row: Any, *, is_document: bool, is_odd: bool) -> tuple[T
         ), "Its bytes are kept: those of WKB behind four of the SRID"
     if actual.name in ADDRESSES:
         return EngineType(_DIALECT, row.type, elsewhere=sa.Text()), None
-    if is_numbered(row) and _is_longest(actual) and not is_odd:
-        # Only such a type numbers itself elsewhere.
-        return sa.BigInteger(), None
     made = _TYPES.get(actual.name)
     return (EngineType(_DIALECT, row.type) if made is None else made(actual)), None
 

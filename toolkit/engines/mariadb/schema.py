@@ -11,12 +11,12 @@ import sqlalchemy as sa
 
 from toolkit.core.logical import INTEGER_KINDS, logical_type
 from toolkit.core.numbering import USUAL, numbering_info
-from toolkit.core.schema import Note, Schema
+from toolkit.core.schema import TYPES_BY_KIND, Note, Schema
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.catalogue import StoredTable
 from toolkit.engines.mariadb import rights
 from toolkit.engines.mariadb.catalogue import ROW_END
-from toolkit.engines.mariadb.column_types import is_numbered, questions, type_of
+from toolkit.engines.mariadb.column_types import is_numbered, questions, type_of, types_by_kind
 from toolkit.engines.mariadb.definitions import TRANSACTIONAL, definition
 from toolkit.engines.mariadb.foreign_keys import foreign_keys, without_overlaps
 from toolkit.engines.mariadb.rights import quoted
@@ -123,6 +123,7 @@ class _Found:
             info={
                 "declared": row.type,
                 "collation": row.collation,
+                TYPES_BY_KIND: types_by_kind(row),
                 **(numbering_info(USUAL, following) if numbers else {}),
             },
         )
@@ -207,13 +208,14 @@ def _type_as_parents(metadata: sa.MetaData) -> None:
     keys = [
         each for table in metadata.tables.values() for key in table.foreign_key_constraints for each in key.elements
     ]
-    while wrong := [each for each in keys if _is_wider(each)]:
-        for each in wrong:
-            each.parent.type = each.column.type
+    while unlike := [each for each in keys if _types(each.column) and not _types(each.parent)]:
+        for each in unlike:
+            each.parent.type, each.parent.info[TYPES_BY_KIND] = each.column.type, _types(each.column)
 
 
-def _is_wider(key: sa.ForeignKey) -> bool:
-    return isinstance(key.column.type, sa.BigInteger) and isinstance(key.parent.type, sa.Numeric)
+def _types(column: sa.Column[Any]) -> Mapping[str, sa.types.TypeEngine[Any]]:
+    found: Mapping[str, sa.types.TypeEngine[Any]] = column.info[TYPES_BY_KIND]
+    return found
 
 
 def _by_table(rows: Sequence[Any]) -> Mapping[str, list[Any]]:

@@ -147,7 +147,8 @@ class MariaDBTemplates:
         self._rows(f"CREATE DATABASE {quoted(name)} CHARACTER SET {charset} COLLATE {collation}")
         self._rows(f"USE {quoted(name)}")
         tables = self._rows(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name NOT IN (%s, %s)",
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = %s AND table_name NOT IN (%s, %s) "
+            "ORDER BY table_type <> 'SEQUENCE'",
             template,
             *_OWN,
         )
@@ -155,7 +156,8 @@ class MariaDBTemplates:
             # With its foreign keys, which `LIKE` leaves out.
             with self._in_own_words():
                 made = definition(self._connection, f"{quoted(template)}.{quoted(table)}")
-            self._rows(made)
+            # A default names its sequence together with the database that has it.
+            self._rows(made.replace(f"{quoted(template)}.", ""))
             columns = self._rows(
                 "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s "
                 "AND is_generated = 'NEVER' ORDER BY ordinal_position",

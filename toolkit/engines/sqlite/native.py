@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toolkit.core.adapters.arrays import NestedAdapter
 from toolkit.core.types import Kind
 from toolkit.engines.sqlite.adapter import SqliteAdapter
 from toolkit.engines.sqlite.any_class import Stored
@@ -30,7 +30,8 @@ class Nested(SqliteAdapter):
     has_own_form = True
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
-        return _each(fetched[0], lambda text: self.form.parse_json(json.loads(text)))
+        assert isinstance(self.form, NestedAdapter)
+        return _each(fetched[0], self.form.parse_document)
 
 
 def whole_addresses(addresses: pa.Array) -> pa.Array:
