@@ -112,9 +112,7 @@ def _differing(
         yield GeneratedOtherwise(spec.name, names, keys.num_rows, first_difference(sent, held, first).text)
 
 
-def _changed(
-    spec: TableSpec, rows: RowSource, held: Iterator[pa.RecordBatch], unlike: pa.Table | None
-) -> pa.Table:
+def _changed(spec: TableSpec, rows: RowSource, held: Iterator[pa.RecordBatch], unlike: pa.Table | None) -> pa.Table:
     """The keys of the rows that both have, and that differ; without keys, the source's rows that are not there."""
     if not spec.key:
         return compare_multisets(rows.row_digests(), held).new
