@@ -21,7 +21,7 @@ from tests.servers import mariadb as server
 from toolkit.config import Config, Database
 from toolkit.core.types import Kind, LogicalType
 from toolkit.engines import connect
-from toolkit.errors import RefusedRowError, ToolkitError, UnrepresentableValueError
+from toolkit.errors import MisfitsError, RefusedRowError, ToolkitError, UnrepresentableValueError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
 
@@ -144,6 +144,20 @@ def test_a_value_that_its_column_would_change_is_refused_by_its_row(
     with pytest.raises((UnrepresentableValueError, RefusedRowError), match="id=7"):
         load(database, spec, (1, None), (7, value))
     assert server.run(database.address, "SELECT count(*) FROM t") == [(0,)]
+
+
+def test_values_that_a_column_would_change_in_one_way_are_one_line_of_the_report(
+    config: Config, database: Database
+) -> None:
+    metadata = sa.MetaData()
+    sa.Table("t", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", sa.Numeric(9, 2)))
+    both = replace(config, databases={**config.databases, "mariadb": database}, models=metadata, tables_from="models")
+    server.run(database.address, "CREATE TABLE t (id INTEGER PRIMARY KEY, v DECIMAL(9,1))")
+    databases.create(both.database("sqlite"), metadata)
+    databases.execute(both.database("sqlite"), "INSERT INTO t VALUES (1, 0.25), (2, 0.75), (3, 1)")
+    with pytest.raises(MisfitsError) as caught:
+        sync(both, "sqlite", "mariadb")
+    assert [(each.count, [row.key for row in each.rows]) for each in caught.value.misfits] == [(2, ["id=1", "id=2"])]
 
 
 def test_values_of_other_types_are_converted_as_they_are_read(config: Config, database: Database) -> None:

@@ -128,3 +128,15 @@ def test_values_that_cannot_be_read_as_their_columns_type_are_told(bare: Config)
     make(bare, "sqlite", "'n' || x", ROWS)
     make(bare, "postgres", "x * 2")
     assert told(sync(bare, "sqlite", "postgres")) == [("t.g", None)]
+
+
+@pytest.mark.parametrize(("source", "target"), RING)
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
+def test_values_of_rows_that_differ_are_not_said_to_be_generated_otherwise(
+    bare: Config, source: str, target: str, key: str
+) -> None:
+    for name, rows in ((source, "(1, 10, 1), (2, 3, 1)"), (target, "(1, 11, 1), (2, 3, 1)")):
+        table = TABLE.replace("PRIMARY KEY", key).format("x * 2", VIRTUAL[name])
+        execute(bare.database(name), table, f"INSERT INTO t (id, x, h) VALUES {rows}")
+    found = diff(bare, source, target)
+    assert (told(found), [each.status for each in found.tables]) == ([], [Status.DIFFERS])

@@ -224,6 +224,18 @@ def test_diff_and_its_script_speak_of_the_models_names_and_the_targets_in_turn(n
     ]
 
 
+@pytest.mark.parametrize(("source", "target"), [("postgres", "sqlite2"), ("duckdb", "postgres")])
+def test_a_script_that_inserts_nothing_is_written_where_the_key_has_another_name(
+    named: Config, source: str, target: str
+) -> None:
+    sync(named, "sqlite", source)
+    sync(named, source, target, rename=NAMES)
+    execute(named.database(source), "UPDATE t SET v = 'new' WHERE id = 2")
+    script = named.root / "script.sql"
+    diff_sql(named, source, target, script, rename=NAMES)
+    assert [each[:14] for each in script.read_text().split(";\n") if "'new'" in each] == ['UPDATE "other"']
+
+
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])
 def test_it_goes_with_match_since_set_where_source_and_commits_in_between(named: Config, target: str) -> None:
     sync(named, "sqlite", target, rename=NAMES)

@@ -160,4 +160,4 @@ def require(values: Iterable[Any], is_kept: Callable[[Any], bool], problem: str)
     for row, value in enumerate(values):
         if value is not None and not is_kept(value):
             shown = str(value) if isinstance(value, Decimal) else repr(value)
-            raise MisfitError(row, f"holds {shortened(shown)}, which {problem}")
+            raise MisfitError(row, f"holds {shortened(shown)}, which {problem}", problem)

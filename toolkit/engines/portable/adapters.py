@@ -17,11 +17,14 @@ from toolkit.core.types import Kind, LogicalType, TypeAdapter
 
 
 class MisfitError(ValueError):
-    """A value of a column that cannot travel or be stored: its row in the column, and what is wrong with it."""
+    """A value of a column that cannot travel or be stored: its row in the column, and what is wrong with it.
 
-    def __init__(self, row: int, problem: str) -> None:
+    `reason` is what it has in common with others: the problem, unless that tells the value.
+    """
+
+    def __init__(self, row: int, problem: str, reason: str = "") -> None:
         super().__init__(f"row {row} {problem}")
-        self.row, self.problem = row, problem
+        self.row, self.problem, self.reason = row, problem, reason or problem
 
 
 class Adapter:

@@ -97,7 +97,8 @@ class Decorated:
                 except Exception as error:
                     name, why = type(self._decorator).__name__, shortened(" ".join(str(error).split()))
                     held = shortened(repr(python_scalar(values[row])))
-                    raise MisfitError(row, f"holds {held}, which its type {name} does not take ({why})") from error
+                    reason = f"which its type {name} does not take"
+                    raise MisfitError(row, f"holds {held}, {reason} ({why})", reason) from error
             raise
 
 

@@ -173,9 +173,9 @@ class SiftedTable(ConflictFinder):
     def _unkept(self, column: ColumnSpec, value: pa.Scalar, error: Exception) -> BadValue:
         held, name = _shown(column, value), self.connection.name
         if isinstance(error, MisfitError):
-            problem = f"{error.problem}, which {name} cannot keep"
+            problem, reason = (f"{said}, which {name} cannot keep" for said in (error.problem, error.reason))
             advice = conversion_advice(self.spec, column.name, python_scalar(value)) if column.type.is_document else ""
-            return BadValue(column.name, held, problem, problem, f"{_CORRECT} {advice}".strip())
+            return BadValue(column.name, held, problem, reason, f"{_CORRECT} {advice}".strip())
         reason = f"which {name} cannot keep"
         return BadValue(column.name, held, f"holds {held}, {reason}", reason, _CORRECT)
 

@@ -97,7 +97,7 @@ class Sieve:
         whole = _listed(value)[0]
         held = shown(whole)
         if isinstance(error, MisfitError):
-            return BadValue(column.name, held, error.problem, error.problem, whole=whole)
+            return BadValue(column.name, held, error.problem, error.reason, whole=whole)
         reason = f"no {self.codec.adapter(column).type}"
         return BadValue(
             column.name,

@@ -263,7 +263,7 @@ class Comparison:
         if changes is None:
             return TableDiff(name, status), Differences(spec, None, self._rows)
         removed = 0 if changes.removed is None else changes.removed.num_rows
-        if generated := self._generated(spec):
+        if generated := self._generated(spec, changes):
             self._told += generated
             status = Status.DIFFERS
         found = TableDiff(
@@ -303,10 +303,15 @@ class Comparison:
         equal = not changes.new.num_rows + changes.changed.num_rows + changes.removed.num_rows
         return spec, (Status.SAME if equal else Status.DIFFERS), changes
 
-    def _generated(self, spec: TableSpec) -> list[TransferWarning]:
-        """The columns that both generate, where rows differ in them; none where columns of the user's are compared."""
+    def _generated(self, spec: TableSpec, changes: Changes) -> list[TransferWarning]:
+        """The columns that both generate, where rows differ in them alone.
+
+        None where columns of the user's are compared, or rows that differ cannot be told from others.
+        """
+        if self._is_narrow or not (spec.key or changes.source == changes.target):
+            return []
         exclude = self._chosen.wanted.exclude_columns
-        found = () if self._is_narrow else generated_otherwise([spec], self.rows, self.rows, self.target, exclude)
+        found = generated_otherwise([spec], self.rows, self.rows, self.target, exclude, changes.changed)
         return [self._elsewhere.warning(each.warning(self.target.name)) for each in found]
 
     def _found(self, spec: TableSpec, ours: RowSource, theirs: Table) -> Changes:

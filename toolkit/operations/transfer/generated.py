@@ -14,6 +14,7 @@ from toolkit.compute.multisets import compare_multisets
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import keyed_digests
 from toolkit.core.plan import GENERATED_OTHERWISE, TransferWarning
+from toolkit.core.streams import without
 from toolkit.core.tables import ColumnSpec, TableSpec, generated_columns
 from toolkit.errors import GeneratedOtherwiseError, UnrepresentableValueError
 from toolkit.operations.transfer.evidence import first_difference
@@ -61,17 +62,18 @@ def generated_otherwise(
     source: Source,
     target: Connection,
     exclude: Collection[str] = (),
+    unlike: pa.Table | None = None,
 ) -> Iterator[GeneratedOtherwise]:
     """The tables of which rows that both have differ in columns that the target generates, and the source has.
 
     `source` has the rows, `names` says how the source's database calls what it has; there, `exclude` names as
-    `TABLE.COLUMN` what is not looked at. Takes a pass over the key and these
-    columns on both sides; nothing for tables without any.
+    `TABLE.COLUMN` what is not looked at. `unlike` has the keys of rows that differ in other columns, from which others
+    are generated, too. Takes a pass over the key and these columns on both sides; nothing for tables without any.
     """
     for spec in specs:
         columns = _of_both(spec, names, target, exclude)
         if columns:
-            yield from _differing(spec, columns, source, target)
+            yield from _differing(spec, columns, source, target, unlike)
 
 
 def _of_both(
@@ -88,7 +90,7 @@ def _of_both(
 
 
 def _differing(
-    spec: TableSpec, columns: Sequence[ColumnSpec], source: Source, target: Connection
+    spec: TableSpec, columns: Sequence[ColumnSpec], source: Source, target: Connection, unlike: pa.Table | None
 ) -> Iterator[GeneratedOtherwise]:
     # Rows of a table without a key are told apart by all that they have.
     beside = [column for column in spec.columns if column.name in spec.key or not spec.key]
@@ -97,21 +99,24 @@ def _differing(
     try:
         if rows.digest() == held.digest():
             return
-        keys = _changed(whole, rows, (keyed_digests(whole, batch) for batch in held.read()))
+        keys = _changed(whole, rows, (keyed_digests(whole, batch) for batch in held.read()), unlike)
     except UnrepresentableValueError as error:
         yield GeneratedOtherwise(spec.name, names, None, error.fact)
         return
     if keys.num_rows and len(columns) > 1:
         for column in columns:
-            yield from _differing(spec, [column], source, target)
+            yield from _differing(spec, [column], source, target, unlike)
     elif keys.num_rows:
         first = keys.slice(0, 1) if spec.key else None
         sent = partial(rows.read, BATCH_ROWS) if first is None else partial(rows_with_keys, rows, first)
         yield GeneratedOtherwise(spec.name, names, keys.num_rows, first_difference(sent, held, first).text)
 
 
-def _changed(spec: TableSpec, rows: RowSource, held: Iterator[pa.RecordBatch]) -> pa.Table:
+def _changed(spec: TableSpec, rows: RowSource, held: Iterator[pa.RecordBatch], unlike: pa.Table | None) -> pa.Table:
     """The keys of the rows that both have, and that differ; without keys, the source's rows that are not there."""
     if not spec.key:
         return compare_multisets(rows.row_digests(), held).new
-    return compare_rows(spec, rows.row_digests(), held).changed.select(list(spec.key))
+    found = compare_rows(spec, rows.row_digests(), held).changed.select(list(spec.key))
+    if unlike is None or not unlike.num_rows:
+        return found
+    return pa.Table.from_batches(without(found.to_batches(), unlike.select(list(spec.key))), found.schema)

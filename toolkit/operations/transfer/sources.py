@@ -175,7 +175,8 @@ class RenamedRows:
         return self.rows.spec.column_names[self.spec.column_names.index(column)]
 
     def _own(self, keys: pa.Table | None) -> pa.Table | None:
-        return keys and keys.rename_columns([self._name(name) for name in keys.column_names])
+        # No keys at all are not all rows.
+        return None if keys is None else keys.rename_columns([self._name(name) for name in keys.column_names])
 
 
 def without_present(spec: TableSpec, keys: pa.Table, source: Source) -> pa.Table:
