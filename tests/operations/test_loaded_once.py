@@ -31,8 +31,8 @@ ONCE = Counter({"models": 1, "env.py": 1})
 READ = {
     # Whoever reads beside a rollback journal keeps the application from committing, so that a copy is read; beside its
     # driver's transaction, ADBC's on the same snapshot, which reads into Arrow many times faster.
-    "sqlite": Counter({"sqlite": 1, "copy of sqlite": 1, "reader of sqlite": 1}),
-    "sqlite2": Counter({"sqlite2": 1, "copy of sqlite2": 1, "reader of sqlite": 1}),
+    "sqlite": Counter({"sqlite": 1, "copy of sqlite": 1, "reader of sqlite": 2}),
+    "sqlite2": Counter({"sqlite2": 1, "copy of sqlite2": 1, "reader of sqlite": 2}),
     # ADBC's connection has a session of its own, on the exported snapshot.
     "postgres": Counter({"postgres": 1, "reader of postgres": 1}),
     "duckdb": Counter({"duckdb": 1}),

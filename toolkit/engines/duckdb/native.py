@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from toolkit.core.adapters.arrays import in_jsonb
+from toolkit.core.adapters.elements import in_jsonb
 from toolkit.core.adapters.native import duration_parts, duration_text
 from toolkit.core.canonical_json import canonical_document
 from toolkit.core.logical import json_encoded

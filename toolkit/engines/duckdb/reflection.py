@@ -68,11 +68,8 @@ _TYPES: dict[str, TypeEngine[Any]] = {
     },
 }
 # What keeps the text of other numbers elsewhere as a number.
-_NUMBERS: dict[str, TypeEngine[Any]] = {
-    "UBIGINT": sqltypes.Numeric(20, 0),
-    **dict.fromkeys(("HUGEINT", "UHUGEINT"), sqltypes.Numeric(39, 0)),
-    **{"BIGNUM": sqltypes.Numeric(), "BIT": postgresql.BIT(varying=True)},
-}
+_NUMBERS: dict[str, TypeEngine[Any]] = dict.fromkeys(("HUGEINT", "UHUGEINT"), sqltypes.Numeric(39, 0))
+_NUMBERS |= {"UBIGINT": sqltypes.Numeric(20, 0), "BIGNUM": sqltypes.Numeric(), "BIT": postgresql.BIT(varying=True)}
 _LISTED = frozenset(
     {"BIGINT", "BLOB", "BOOLEAN", "DATE", "DOUBLE", "FLOAT", "INTEGER", "JSON", "SMALLINT", "TIME", "TIMESTAMP"}
     | {"TIMESTAMP WITH TIME ZONE", "UUID", "VARCHAR"}

@@ -54,7 +54,9 @@ def _made(dialect: Dialect, type_: TypeEngine[Any]) -> str:
 def usual_type(dialect: Dialect, type_: TypeEngine[Any]) -> TypeEngine[Any]:
     """The type that every engine has for one that was read from a catalogue; the same where there is none."""
     made = _made(dialect, type_).partition(" COLLATE")[0]
-    found, reason = type_of("t", SimpleNamespace(name="c", type=made.lower(), extra=""), is_document=False, is_odd=False)
+    found, reason = type_of(
+        "t", SimpleNamespace(name="c", type=made.lower(), extra=""), is_document=False, is_odd=False
+    )
     return type_ if reason is not None or actual_type(made).name not in _KNOWN else found
 
 

@@ -156,11 +156,13 @@ class _StagedSource:
     reader: Connection
 
     def repository(self, spec: TableSpec) -> RowSource:
-        """One table's rows; of other conditions than those that were staged, the source's own."""
+        """One table's rows; of other conditions or columns than those that were staged, the source's own."""
         stage = self.stages.get(spec.name)
         if stage is None or spec.at_source.conditions != stage.own.conditions:
             return self.whole.repository(spec)
         there = stage.run.spec
+        if not {*spec.column_names} <= {*there.column_names}:
+            return self.whole.repository(spec)
         return self.reader.repository(
             replace(spec, table=there.table, foreign_keys=(), conditions=(), source_conditions=())
         )
