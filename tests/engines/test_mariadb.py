@@ -308,6 +308,31 @@ def test_parents_of_the_rows_of_a_view_are_looked_for(database: Database) -> Non
         connection.repository(spec).require_parents(*spec.foreign_keys)
 
 
+@pytest.mark.parametrize(
+    ("type_", "lost"), [("INT", ("8", "8", "8")), ("VARCHAR(9) COLLATE utf8mb4_general_ci", ("A",))]
+)
+def test_all_rows_without_a_parent_are_counted_whichever_share_a_value(
+    database: Database, type_: str, lost: tuple[str, ...]
+) -> None:
+    binary = type_.replace("general_ci", "bin")
+    known = "7" if type_ == "INT" else "a"
+    rows = ", ".join(f"({number}, '{value}')" for number, value in enumerate((known, known, *lost)))
+    server.run(
+        database.address,
+        f"CREATE TABLE p (id {binary} PRIMARY KEY)",
+        f"CREATE TABLE t (id INT PRIMARY KEY, p {type_})",
+        f"INSERT INTO p VALUES ('{known}')",
+        f"INSERT INTO t VALUES {rows}",
+    )
+    metadata = sa.MetaData()
+    column: Any = sa.Integer if type_ == "INT" else sa.String(9)
+    sa.Table("p", metadata, sa.Column("id", column, primary_key=True))
+    spec = table_spec(sa.Table("t", metadata, a_key(), sa.Column("p", column, sa.ForeignKey("p.id"))))
+    told = f"{len(lost)} row.*id=2"
+    with connect(database, write=True) as connection, pytest.raises(MissingParentError, match=told):
+        connection.repository(spec).require_parents(*spec.foreign_keys)
+
+
 def test_a_table_that_is_about_to_be_read_is_not_altered(database: Database) -> None:
     spec = of_one_column(database, "TEXT", sa.Text)
     with connect(database) as reader:

@@ -334,35 +334,36 @@ class TableRepository(UpdatedTable):
         Raises:
             MissingParentError: with the number of rows and the first key.
         """
-        child = self.table.alias("child")
-        metadata = self.table.metadata
-        parent = metadata.tables[foreign_key.parent].alias("parent")
-        pairs = list(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
-        # As a foreign key compares them: by the collation of what it points at, which stands first.
-        joined = child.outerjoin(parent, sa.and_(*(parent.c[b] == child.c[a] for a, b in pairs)))
-        orphaned = sa.and_(
-            parent.c[foreign_key.parent_columns[0]].is_(None), *(child.c[a].is_not(None) for a, _ in pairs)
-        )
-        execute = self.connection.sqlalchemy.execute
+        execute, count = self.connection.sqlalchemy.execute, sa.select(sa.func.count())
         with self.connection.translated():
-            counted = sa.select(sa.func.count()).select_from(joined).where(orphaned)
-            ((count,),) = execute(self._scanning(counted, child)).all()
-            if not count:
+            ((lost,),) = execute(self._orphans(count, foreign_key, self._pointing(foreign_key))).all()
+            if not lost:
                 return
+            child = self.table.alias("child")
+            ((rows,),) = execute(self._orphans(count, foreign_key, child)).all()
             key = [self.connection.codec.select(self.spec.column(n), child.c[n]) for n in self.spec.shown_key]
-            row = execute(sa.select(*key).select_from(joined).where(orphaned).order_by(*key).limit(1)).all()[0]
+            row = execute(self._orphans(sa.select(*key), foreign_key, child).order_by(*key).limit(1)).all()[0]
         raise MissingParentError(
             self.connection.name,
             self.spec.name,
             ", ".join(foreign_key.columns),
             foreign_key.parent,
-            int(count),
+            int(rows),
             self.show_row(row),
         )
 
-    def _scanning(self, query: sa.Select[Any], _table: sa.FromClause) -> sa.Select[Any]:
-        """A query that reads all rows of a table, in the way that is the fastest just after they were written."""
-        return query
+    def _orphans(self, query: sa.Select[Any], foreign_key: ForeignKeySpec, child: sa.FromClause) -> sa.Select[Any]:
+        """A query of those of `child` that have no parent."""
+        parent = self.table.metadata.tables[foreign_key.parent].alias("parent")
+        pairs = list(zip(foreign_key.columns, foreign_key.parent_columns, strict=True))
+        # As a foreign key compares them: by the collation of what it points at, which stands first.
+        joined = child.outerjoin(parent, sa.and_(*(parent.c[b] == child.c[a] for a, b in pairs)))
+        lacks = parent.c[foreign_key.parent_columns[0]].is_(None)
+        return query.select_from(joined).where(lacks, *(child.c[a].is_not(None) for a, _ in pairs))
+
+    def _pointing(self, _foreign_key: ForeignKeySpec) -> sa.FromClause:
+        """The columns of all rows that point at parents; of those with the same values, one is enough."""
+        return self.table.alias("child")
 
     def _conditions(self, keys: pa.Table | None) -> Iterator[Any]:
         """WHERE clauses that together select the rows whose columns have these values."""
