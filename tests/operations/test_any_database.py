@@ -478,3 +478,15 @@ def test_where_all_tables_are_excluded_none_is_worked_on(bare: Config) -> None:
     ):
         with pytest.raises(ConfigurationError, match="No table is left"):
             work()
+
+
+@pytest.mark.parametrize(("name", "type_"), [("postgres", "jsonb"), ("sqlite", "JSON"), ("duckdb", "JSON")])
+def test_a_document_that_is_a_default_keeps_all_digits_of_its_numbers(bare: Config, name: str, type_: str) -> None:
+    document = '{"rate":1.12345678901234567890123}'
+    fill(bare, name, f"CREATE TABLE t (id integer PRIMARY KEY, doc {type_} DEFAULT ('{document}'))")
+    folder = bare.root / "rows"
+    folder.mkdir()
+    (folder / "t.json").write_text('[{"id": 1}]')
+    assert load_data(replace(bare, fixtures=folder), name).verified
+    ((found,),) = query(bare, name, "SELECT CAST(doc AS varchar(99)) FROM t")
+    assert found.replace(" ", "") == document
