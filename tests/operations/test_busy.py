@@ -450,6 +450,10 @@ def test_what_a_trigger_changed_is_shown_unless_it_is_personal_and_no_retry_is_m
     monkeypatch.setitem(metadata.tables["item"].info, ATTRIBUTE, ["v"])
     with pytest.raises(VerificationError, match=r"First: id=3: v differs from what was sent\."):
         sync(items, "sqlite", "postgres")
+    with pytest.raises(VerificationError) as told:
+        sync(items, "sqlite", "postgres", options=Options(commit_every=1))
+    assert told.value.advice.endswith("Rows that were committed before, as --commit-every has it, stay.")
+    assert rows(items, "postgres", "v <> 0") != []
 
 
 def test_no_message_of_the_package_advises_to_switch_the_proof_off() -> None:
