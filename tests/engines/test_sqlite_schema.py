@@ -187,6 +187,8 @@ CHOSEN = [
     ("JSON", "1 | '\"x\"'", "JSONB", False),
     ("JSON", '\'{"a": {"b": 1, "b": 2}}\'', "JSON", False),
     ("JSON", "'\"\\u0000\"'", "JSON", False),
+    # A colon that is written as an escape makes up for that of the key that is lost.
+    ("JSON", '\'{"a": 1, "a": {"b": "\\u003a"}}\'', "JSON", False),
     ("JSON", "'{' | '{}'", "TEXT", True),
     # Behind three others, as values are looked at in pieces of one, of two and of four: here of two halves, and two in one.
     ("JSON", "'{}' | '{}' | '{}' | '[1' | '2]' | '3,0,4'", "TEXT", True),
