@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from toolkit.config import Config, load_config
 from toolkit.core.schema import ColumnMeasure, Schema, TypesBy
+from toolkit.core.tables import table_spec
 from toolkit.engines import connect
 from toolkit.engines.database import Database
 from toolkit.engines.sqlite.connection import SqliteConnection
@@ -239,6 +240,21 @@ def test_a_column_gets_the_type_that_its_declaration_and_its_values_make(
     type_: Any = schema.metadata.tables["t"].c.v.type
     assert type_.compile(postgresql.dialect()) == expected  # type: ignore[no-untyped-call]
     assert bool(schema.notes) is is_told
+
+
+def test_bytes_that_were_looked_at_for_their_type_are_not_looked_at_again(made: MakeFile) -> None:
+    file = made("CREATE TABLE t (id BINARY(16) PRIMARY KEY, b BLOB); INSERT INTO t VALUES (x'00', x'01'), (x'01', 'x')")
+    with connect(file) as connection:
+        connection.lock_tables(())
+        assert isinstance(connection, SqliteConnection)
+        table = connection.schema(TypesBy.DECLARATION).metadata.tables["t"]
+        spec = table_spec(table)
+        assert [*connection.repository(spec).lossy_casts()] == ["id", "b"]
+        connection.schema(TypesBy.VALUES)
+        # A text is among them.
+        assert [*connection.repository(spec).lossy_casts()] == ["b"]
+        connection.forget()
+        assert [*connection.repository(spec).lossy_casts()] == ["id", "b"]
 
 
 def test_a_decimal_key_without_digits_is_given_some(made: MakeFile) -> None:

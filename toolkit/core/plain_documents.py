@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-AT_ONCE = 512
-"""So many documents at a time: of more, Python's own looks for what nobody uses any more take longer than the rest."""
+from toolkit.core.json_patterns import of_no_shape
+
+# So many documents at a time: of more, Python's own looks for what nobody uses any more take longer than the rest.
+_AT_ONCE = 512
 REFUSED = re.compile(rb"\\u(?:0000|[dD])")
 """What PostgreSQL's jsonb refuses: U+0000, and halves of pairs that may stand alone."""
 # And a colon that is written otherwise, which would not be counted.
 _UNCERTAIN = re.compile(REFUSED.pattern + rb"|\\u003[aA]")
 _BITS = 62
 _UNDECODED = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def doubtful(documents: pa.Array, are_certain: Callable[[pa.Array], bool]) -> Iterator[pa.Array]:
+    """The row numbers of those of no common shape, some hundred at a time, where not all of these are certain.
+
+    `documents` are strings or their bytes; NULL is left out. It is `are_plain` that says so, or `are_documents`.
+    """
+    rows = of_no_shape(documents)
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows.slice(start, _AT_ONCE)
+        if not are_certain(documents.take(some)):
+            yield some
 
 
 def are_plain(documents: pa.Array) -> bool:

@@ -12,7 +12,7 @@ from toolkit.core.canonical_json import canonical_document
 from toolkit.core.canonical_json import has_duplicate_keys as are_keys_duplicate
 from toolkit.core.decimals import parse_decimal
 from toolkit.core.deep_json import levels, numbers
-from toolkit.core.plain_documents import AT_ONCE, are_plain
+from toolkit.core.plain_documents import are_plain, doubtful
 
 NULL_CHARACTER = "the character U+0000"
 _NULL_ESCAPE = r"(^|[^\\])(\\\\)*\\u0000"
@@ -51,10 +51,8 @@ def invalid_documents(documents: pa.Array) -> Iterator[tuple[int, str]]:
 
 def unlike_documents(documents: pa.Array) -> Iterator[tuple[int, str]]:
     """The rows of those that are no JSON, or of which `jsonb` keeps only a part, and why, for a message."""
-    for start in range(0, len(documents), AT_ONCE):
-        piece = documents.slice(start, AT_ONCE)
-        if not are_plain(piece.drop_null()):
-            yield from ((start + row, problem) for row, problem in _unlike(piece))
+    for rows in doubtful(documents, are_plain):
+        yield from ((rows[row].as_py(), problem) for row, problem in _unlike(documents.take(rows)))
 
 
 def _unlike(documents: pa.Array) -> Iterator[tuple[int, str]]:

@@ -10,11 +10,10 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from toolkit.core.plain_documents import AT_ONCE
 from toolkit.engines.sqlite.misfits import any_text, in_pieces, text_as_bytes
 
-# Texts of more bytes are not fetched together with others.
-_LONG = 16_384
+# How many texts of at most so many bytes are fetched at a time: the last is more than SQLite takes.
+_LENGTHS = ((1 << 10, 8192), (1 << 14, 512), (1 << 31, 1))
 
 
 class Asking(Protocol):
@@ -24,7 +23,7 @@ class Asking(Protocol):
         """The first row of a query; texts that are no UTF-8 with surrogates in them."""
 
     def texts(self, cell: str, table: str, condition: str) -> Iterator[pa.Array]:
-        """The bytes of texts and of bytes in a column, some hundred at a time, fewer if they are long; no NULL.
+        """The bytes of texts and of bytes in a column, some thousand at a time, fewer if they are long; no NULL.
 
         The condition leaves others out; it and the names are SQL.
         """
@@ -69,15 +68,18 @@ class AdbcAsking:
         return [_value(column) for column in table.columns] if table.num_rows else None
 
     def texts(self, cell: str, table: str, condition: str) -> Iterator[pa.Array]:
-        """The bytes, as Arrow has them; long ones by themselves, in a second pass where there are any."""
-        short = f"CASE WHEN octet_length({cell}) <= {_LONG} THEN CAST({cell} AS TEXT) END"
-        has_long = False
-        for texts in self._fetched(f"SELECT {short} FROM {table} WHERE {condition}", AT_ONCE):
-            has_long = has_long or texts.null_count > 0
-            yield texts.drop_null()
-        if has_long:
-            is_long = f"{condition} AND octet_length({cell}) > {_LONG}"
-            yield from self._fetched(f"SELECT CAST({cell} AS TEXT) FROM {table} WHERE {is_long}", 1)
+        """The bytes, as Arrow has them; long ones fewer at a time, in further passes where there are any."""
+        shortest = 0
+        for longest, rows in _LENGTHS:
+            short = f"CASE WHEN octet_length({cell}) <= {longest} THEN CAST({cell} AS TEXT) END"
+            of_length = f"{condition} AND octet_length({cell}) > {shortest}" if shortest else condition
+            has_longer = False
+            for texts in self._fetched(f"SELECT {short} FROM {table} WHERE {of_length}", rows):
+                has_longer = has_longer or texts.null_count > 0
+                yield texts.drop_null()
+            if not has_longer:
+                return
+            shortest = longest
 
     def _fetched(self, query: str, rows: int) -> Iterator[pa.Array]:
         """The one column of a query, as bytes, so many rows at a time."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import sqlite
 
-from toolkit.core.plain_documents import REFUSED, are_documents, are_plain
+from toolkit.core.plain_documents import REFUSED, are_documents, are_plain, doubtful
 from toolkit.engines.sqlite.undeclared import Documents
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from toolkit.engines.sqlite.asking import Asking
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
+_HAS_TEXT = "{c} IS NOT NULL AND typeof({c}) <> 'integer' AND typeof({c}) <> 'real'"
+
 
 def documents(asking: Asking, table: str, column: str, *, tell_texts: bool = True) -> Documents:
     """What the texts and bytes of a column are. In C, but for pieces in which something is to be looked at.
@@ -24,9 +26,9 @@ def documents(asking: Asking, table: str, column: str, *, tell_texts: bool = Tru
     Without `tell_texts` all documents count as values.
     """
     found, are_values = Documents.VALUES, are_plain if tell_texts else are_documents
-    for texts in _texts(asking, table, column, "typeof({c}) IN ('text', 'blob')"):
-        if len(texts) and not are_values(texts):
-            found = max(found, *map(_looked_at, texts.to_pylist()))
+    for texts in _texts(asking, table, column, _HAS_TEXT):
+        for rows in doubtful(texts, are_values):
+            found = max(found, *map(_looked_at, texts.take(rows).to_pylist()))
         if found is Documents.NONE:
             break
     return found

@@ -65,7 +65,7 @@ ASKED: dict[Family, tuple[str, ...]] = {
 
 _EXPECTED: dict[Family, Mapping[str, str]] = {
     Family.INTEGER: {"integer": ANY_VALUE},
-    Family.BOOLEAN: {"integer": "{c} IN (0, 1)"},
+    Family.BOOLEAN: {"integer": "{c} BETWEEN 0 AND 1"},
     Family.REAL: {"real": ANY_VALUE},
     Family.TEXT: {"text": ANY_VALUE},
     Family.BYTES: {"blob": ANY_VALUE},
@@ -109,7 +109,10 @@ def is_odd(cell: str, expected: Mapping[str, str]) -> str:
     """The condition of a value that is not as expected, which no NULL is; `cell` is the quoted name."""
     if all(condition == ANY_VALUE for condition in expected.values()):
         # Asked alone, the class is told without reading the value.
-        return f"typeof({cell}) NOT IN ('null', {', '.join(map(repr, expected))})"
+        # Comparisons: a list of IN, even of two, is a table to SQLite, in which each row is looked for (1.8 in place of
+        # 1.4 s for 14 columns of 1,000,000 rows).
+        others = " AND ".join(f"typeof({cell}) <> '{each}'" for each in expected)
+        return f"({cell} IS NOT NULL AND {others})"
     # No CASE: what stands in one is calculated to its end, where AND and OR look no further than they must.
     cases = " OR ".join(f"typeof({{c}}) = '{each}' AND ({condition})" for each, condition in expected.items())
     return f"({{c}} IS NOT NULL AND ({cases}) IS NOT TRUE)".replace("{c}", cell)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import sqlite
@@ -16,6 +18,7 @@ from toolkit.engines.sqlite.undeclared import Documents, Undeclared
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.asking import Asking
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+    from toolkit.engines.sqlite.structure import StoredStructure
 
 Ask = Callable[[str], Sequence[Any] | None]
 """Gives the first row of a query."""
@@ -38,26 +41,44 @@ _AT_ONCE = 100
 _DIGITS = 15
 
 
-def undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
-    """What is not as it was declared; where nobody writes, it is looked for once."""
-    return connection.remembered(_question(table, columns), lambda: _undeclared(connection, table, columns))
+def undeclared(connection: SqliteSnapshot, tables: Sequence[StoredStructure]) -> dict[str, Undeclared]:
+    """By table, what is not as it was declared; where nobody writes, it is looked for once."""
+    found = {each.name: looked for each in tables if (looked := known(connection, each.name)) is not None}
+    asked = [each for each in tables if each.name not in found]
+    read = [(each.name, column) for each in asked for column in _with_documents(each.declared)]
+    # Documents first: to read them takes longest.
+    answers = connection.answers([*starmap(_reading, read), *(_comparing(each.name, each.declared) for each in asked)])
+    documents_of = dict(zip(read, answers, strict=False))
+    for each, odd in zip(asked, answers[len(read) :], strict=True):
+        own = {column: documents_of[table, column] for table, column in read if table == each.name}
+        answer = partial(_found, odd, own, each.declared)
+        found[each.name] = connection.remembered(_question(each.name), answer)
+    return found
 
 
-def _question(table: str, columns: Mapping[str, Declared]) -> tuple[str, ...]:
-    return ("undeclared", table, *columns)
+def known(connection: SqliteSnapshot, table: str) -> Undeclared | None:
+    """The same, of one table, if it was found out already."""
+    found: Undeclared | None = connection.known(_question(table))
+    return found
 
 
-def _undeclared(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> Undeclared:
+def _question(table: str) -> tuple[str, str]:
+    return ("undeclared", table)
+
+
+def _reading(table: str, column: str) -> Callable[[Asking], Any]:
+    return lambda asking: documents(asking, table, column)
+
+
+def _comparing(table: str, columns: Mapping[str, Declared]) -> Callable[[Asking], Any]:
     conditions = {name: expected(each) for name, each in columns.items()}
-    odd, found = connection.beside(
-        lambda one: unexpected(one.row, table, conditions),
-        lambda other: {name: documents(other, table, name) for name in _with_documents(columns)},
-    )
-    return _found(odd, found)
+    return lambda asking: unexpected(asking.row, table, conditions)
 
 
-def _found(odd: frozenset[str], found: Mapping[str, Documents]) -> Undeclared:
-    return Undeclared(odd | {name for name, each in found.items() if each is Documents.NONE}, found)
+def _found(odd: frozenset[str], found: Mapping[str, Documents], columns: Mapping[str, Declared]) -> Undeclared:
+    every = odd | {name for name, each in found.items() if each is Documents.NONE}
+    classes = {name: EXPECTED_CLASS.get(of.family) for name, of in columns.items() if name not in every}
+    return Undeclared(every, found, {name: each for name, each in classes.items() if each is not None})
 
 
 def _with_documents(columns: Mapping[str, Declared]) -> list[str]:
@@ -66,19 +87,17 @@ def _with_documents(columns: Mapping[str, Declared]) -> list[str]:
 
 def measures(connection: SqliteSnapshot, table: str, columns: Mapping[str, Declared]) -> dict[str, ColumnMeasure]:
     """What is in each of these columns: mostly what was declared, so that it is measured before that is known."""
-    looked: Undeclared | None = connection.known(_question(table, columns))
-    if looked is not None:
+    if (looked := known(connection, table)) is not None:
         return measured(connection.asking.row, table, columns, looked.columns)
-    conditions = {name: expected(each) for name, each in columns.items()}
-    undefined = {name for name, condition in conditions.items() if condition is None}
+    undefined = {name for name, each in columns.items() if expected(each) is None}
     read = _with_documents(columns)
 
-    def own(other: Asking) -> tuple[dict[str, Documents], dict[str, ColumnMeasure]]:
-        found = {name: documents(other, table, name, tell_texts=False) for name in read}
-        return found, measured(other.row, table, columns, undefined)
+    def own(asking: Asking) -> tuple[dict[str, Documents], dict[str, ColumnMeasure]]:
+        found = {name: documents(asking, table, name, tell_texts=False) for name in read}
+        return found, measured(asking.row, table, columns, undefined)
 
-    odd, (found, ours) = connection.beside(lambda one: unexpected(one.row, table, conditions), own)
-    again = _found(odd, found).columns - undefined
+    (found, ours), odd = connection.answers([own, _comparing(table, columns)])
+    again = _found(odd, found, columns).columns - undefined
     return {
         **ours,
         **measured(connection.asking.row, table, {name: columns[name] for name in columns if name in again}, again),

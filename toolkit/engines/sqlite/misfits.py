@@ -32,7 +32,7 @@ def unlike_bytes(repository: TableRepository) -> dict[str, Doubt]:
 
 
 _ADVICE = "Correct the values, or give the columns types that have a place for them."
-_PIECE_ROWS, _PIECE_BYTES = 500, 1 << 20
+_PIECE_ROWS, _PIECE_BYTES = 4096, 1 << 20
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def any_text(driver: sqlite3.Connection) -> Iterator[None]:
 
 
 def in_pieces(cursor: sqlite3.Cursor) -> Iterator[list[Sequence[bytes | None]]]:
-    """Rows of texts and bytes, some hundred at a time; fewer if they are wide."""
+    """Rows of texts and bytes, some thousand at a time; fewer if they are wide."""
     rows = 1
     while fetched := cursor.fetchmany(rows):
         yield fetched

@@ -36,6 +36,7 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
         for each in every
         if each not in found
     ]
+    looked = values.undeclared(connection, found) if by is TypesBy.VALUES else {}
     for each in found:
         identities[each.name], told = identity(connection, each)
         notes += told
@@ -45,7 +46,7 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
             case TypesBy.STORAGE:
                 types[each.name] = types_by_storage(connection, each)
             case TypesBy.VALUES:
-                types[each.name], others = types_by_values(connection, each)
+                types[each.name], others = types_by_values(connection, each, looked[each.name])
                 notes += others
     maker = TableMaker(found, types, identities)
     metadata = maker.make()

@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 import time
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from toolkit.engines.contract import Configured
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 # SQLite waits for locks in steps of so many milliseconds: between them, Ctrl-C is heard.
 BUSY_STEP = 100
@@ -103,17 +103,29 @@ class SqliteSnapshot(DatabaseConnection):
         """What asks on our own connection."""
         return DriverAsking(self.driver, self.translated)
 
-    def beside(self, first: Callable[[Asking], R], second: Callable[[Asking], T]) -> tuple[R, T]:
-        """What two find out at the same time, each on a connection of its own: SQLite works on one processor for each.
+    def answers(self, questions: Sequence[Callable[[Asking], T]]) -> list[T]:
+        """What each finds out, two at a time, on a connection for each: SQLite works on one processor for one.
 
-        Where there are no ADBC connections, they take turns on our own.
+        The longest first. Where there are no ADBC connections, they take turns on our own.
         """
         if self._readers:
-            one, other = (AdbcAsking(reader, self.translated) for reader in self._readers)
             # A generated column may call a function that SQLAlchemy defines, and ADBC's library has not.
             with suppress(StatementError):
-                return both(lambda: first(one), lambda: second(other))
-        return first(self.asking), second(self.asking)
+                return self._shared(questions, [AdbcAsking(reader, self.translated) for reader in self._readers])
+        return [question(self.asking) for question in questions]
+
+    def _shared(self, questions: Sequence[Callable[[Asking], T]], askings: Sequence[Asking]) -> list[T]:
+        left, found = deque(enumerate(questions)), dict[int, T]()
+
+        def work(asking: Asking) -> None:
+            with suppress(IndexError):
+                while True:
+                    number, question = left.popleft()
+                    found[number] = question(asking)
+
+        one, other = askings
+        both(lambda: work(one), lambda: work(other))
+        return [found[number] for number in range(len(questions))]
 
     def forget(self) -> None:
         """Ask again: the transaction has ended, and others may have changed tables since."""

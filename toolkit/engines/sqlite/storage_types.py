@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def types_by_storage(connection: SqliteSnapshot, of: StoredStructure) -> Mapping[str, StorageType]:
     """The types of a table's columns. Of one without values, or without rows, it says what is expected, or nothing."""
-    columns = {column.name: column.declared for column in of.columns}
+    columns = of.declared
     with connection.translated():
         is_empty = connection.driver.execute(f"SELECT 1 FROM {_quoted(of.name)} LIMIT 1").fetchone() is None
     if is_empty:

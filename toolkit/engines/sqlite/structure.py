@@ -115,6 +115,11 @@ class StoredStructure:
         """The columns by their names."""
         return {column.name: column for column in self.columns}
 
+    @property
+    def declared(self) -> Mapping[str, Declared]:
+        """What its columns are declared as."""
+        return {column.name: column.declared for column in self.columns}
+
     def spelled(self, name: str) -> str | None:
         """A column's name as the table spells it."""
         return next((each.name for each in self.columns if each.name.lower() == name.lower()), None)

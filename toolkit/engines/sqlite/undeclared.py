@@ -20,7 +20,11 @@ class Documents(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Undeclared:
-    """The `columns` that hold what was not declared, or were declared as nothing; what JSON columns hold."""
+    """The `columns` that hold what was not declared, or were declared as nothing; what JSON columns hold.
+
+    `classes` are of the others those that every value of a column is of, where only one may be.
+    """
 
     columns: frozenset[str]
     documents: Mapping[str, Documents]
+    classes: Mapping[str, str]

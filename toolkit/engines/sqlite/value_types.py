@@ -16,9 +16,9 @@ from toolkit.core.types import MAX_DECIMAL_DIGITS
 from toolkit.engines.sqlite.declared import Declared, Family, text_type
 from toolkit.engines.sqlite.documents import are_texts
 from toolkit.engines.sqlite.forms import SOME_DECIMALS, SOME_DIGITS
-from toolkit.engines.sqlite.measures import measured, undeclared
+from toolkit.engines.sqlite.measures import measured
 from toolkit.engines.sqlite.structure import StoredStructure
-from toolkit.engines.sqlite.undeclared import Documents
+from toolkit.engines.sqlite.undeclared import Documents, Undeclared
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -41,12 +41,11 @@ _AS_TEXT = "{held}; bytes that are UTF-8 are taken for text"
 
 
 def types_by_values(
-    connection: SqliteSnapshot, of: StoredStructure
+    connection: SqliteSnapshot, of: StoredStructure, looked: Undeclared
 ) -> tuple[Mapping[str, TypeEngine[Any]], list[Note]]:
-    """The types of a table's columns, and notes of those that are not as declared; most tables are read once."""
-    columns = {column.name: column.declared for column in of.columns}
+    """The types of a table's columns, and notes of those that are not as declared."""
+    columns = of.declared
     defaults = {column.name: column.default for column in of.columns if column.computed is None}
-    looked = undeclared(connection, of.name, columns)
     odd = looked.columns
     measures = measured(connection.asking.row, of.name, {name: columns[name] for name in columns if name in odd}, odd)
     types: dict[str, TypeEngine[Any]] = {}
