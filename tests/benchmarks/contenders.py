@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks import competitors
-from tests.benchmarks.machine import TOOLKIT, CommandFailedError, Sample, measure, wait_until_quiet
+from tests.benchmarks.machine import ROOT, TOOLKIT, CommandFailedError, Sample, measure, wait_until_quiet
 from tests.benchmarks.mariadb import MariaDB
 from tests.benchmarks.postgres import Postgres
 
@@ -98,11 +98,13 @@ class Stage:
             measure([*TOOLKIT, "sync", "--from", self.sources["SQLite"], "--to", self.sources[engine]])
         self.server.run("VACUUM ANALYZE", self.database)
 
-    def measure(self, command: list[str], **environment: str) -> tuple[Sample, str]:
+    def measure(
+        self, command: list[str], environment: Mapping[str, str] | None = None, directory: Path = ROOT
+    ) -> tuple[Sample, str]:
         """Run a command once everything before it is written out and the machine is quiet."""
         self.server.run("CHECKPOINT")
         wait_until_quiet()
-        return measure(command, [self.server.process, *self.mariadb.processes], environment)
+        return measure(command, [self.server.process, *self.mariadb.processes], environment, directory)
 
     @contextmanager
     def new(self, engine: str) -> Iterator[str]:
@@ -304,7 +306,7 @@ def dlt(source: str, target: str, disposition: str) -> Contender:
                 host = stage.server.socket.replace("/", "%2F")
                 to = f"postgresql://postgres:any@{host}/{database_name(url)}"
             command = [python, str(_DLT_COPY), _psycopg2(stage.sources[source]), to, disposition, state]
-            yield title, stage.measure(command, RUNTIME__DLTHUB_TELEMETRY="false")[0]
+            yield title, stage.measure(command, {"RUNTIME__DLTHUB_TELEMETRY": "false"})[0]
             if target == "PostgreSQL":
                 copied = stage.server.run("SELECT count(*) FROM copy.todo", database_name(url))
                 require([(stage.todos,)], copied)

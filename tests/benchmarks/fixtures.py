@@ -34,7 +34,7 @@ def alchemy_dump() -> Contender:
         python = str(competitors.environment("advanced-alchemy") / "python")
         with tempfile.TemporaryDirectory(dir=stage.directory) as directory:
             command = [python, *_ALCHEMY, "dump-data", "--table", "todo", "--dir", directory]
-            yield "alchemy dump-data", stage.measure(command, ALCHEMY_URL=stage.sources["SQLite"])[0]
+            yield "alchemy dump-data", stage.measure(command, {"ALCHEMY_URL": stage.sources["SQLite"]})[0]
             _require_todos(stage, directory)
 
     return Contender("alchemy dump-data", run)
@@ -69,7 +69,7 @@ def django_load() -> Contender:
         with stage.new("PostgreSQL") as url:
             measure([*TOOLKIT, "database", "upgrade", "--database", url])
             database = database_name(url)
-            yield "Django loaddata", stage.measure(_django("loaddata", str(file)), **_connection(stage, database))[0]
+            yield "Django loaddata", stage.measure(_django("loaddata", str(file)), _connection(stage, database))[0]
             stage.require_shape(database)
 
     return Contender("Django loaddata", run)

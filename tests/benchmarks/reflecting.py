@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 from tests.benchmarks.contenders import Contender, Samples, Stage, require, sync
-from tests.benchmarks.machine import TOOLKIT, measure, wait_until_quiet
+from tests.benchmarks.machine import ROOT, TOOLKIT, measure, wait_until_quiet
 
-MODELS, REFLECTED = "models", "without models"
-_NOTHING = {MODELS: (), REFLECTED: ("--reflect",)}
+MODELS, ALIKE, REFLECTED = "models", "models of the file's types", "without models"
+_NOTHING = {MODELS: (), ALIKE: (), REFLECTED: ("--reflect",)}
+_ALIKE = 'metadata = "tests.benchmarks.alike_models:metadata"\n'
 TABLES = 300
 
 
@@ -26,18 +28,28 @@ def toolkit_into_tables(way: str) -> Contender:
 
 
 def toolkit_into_nothing(way: str) -> Contender:
-    """The same, and the tables are made: by migrations, or from the file's own catalogue and values."""
+    """The same, and the tables are made: by migrations, as models say, or from the file's own catalogue and values."""
 
     def run(stage: Stage) -> Samples:
         with stage.new("PostgreSQL") as url:
             pair = ["--from", stage.sources["SQLite"], "--to", url]
-            sample, output = stage.measure([*TOOLKIT, "sync", *pair, "--json", *_NOTHING[way]])
+            directory = _project(stage) if way == ALIKE else ROOT
+            command = [*TOOLKIT, "sync", *pair, "--json", *_NOTHING[way]]
+            sample, output = stage.measure(command, {"PYTHONPATH": str(ROOT)}, directory)
             # Before it stands that the tables were made.
             document = json.loads(output[output.index("{") :])
             require(stage.todos, {each["table"]: each["inserted"] for each in document["tables"]}["todo"])
             yield f"into nothing, {way}", sample
 
     return Contender(f"into nothing, {way}", run, is_ours=True)
+
+
+def _project(stage: Stage) -> Path:
+    """Where the configured models are those that are alike, without migrations."""
+    directory = stage.directory / "alike"
+    directory.mkdir(exist_ok=True)
+    (directory / "toolkit.toml").write_text(_ALIKE)
+    return directory
 
 
 def toolkit_inspect() -> Contender:

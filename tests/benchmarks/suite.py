@@ -30,6 +30,7 @@ from tests.benchmarks.fixtures import (
     toolkit_load_again,
 )
 from tests.benchmarks.reflecting import (
+    ALIKE,
     MODELS,
     REFLECTED,
     TABLES,
@@ -105,10 +106,8 @@ GROUPS = (
         is_quick=True,
     ),
     *(Group(_few_changes(*pair), (toolkit_few_changes(*pair),)) for pair in _PAIRS),
-    *(
-        Group(name, (of(MODELS), of(REFLECTED)))
-        for name, of in ((_INTO_TABLES, toolkit_into_tables), (_INTO_NOTHING, toolkit_into_nothing))
-    ),
+    Group(_INTO_TABLES, [toolkit_into_tables(way) for way in (MODELS, REFLECTED)]),
+    Group(_INTO_NOTHING, [toolkit_into_nothing(way) for way in (MODELS, ALIKE, REFLECTED)]),
     Group(_INSPECT, (toolkit_inspect(),)),
     Group(_MANY, (toolkit_plan_many(),), most_todos=1000),
     Group("beside an application", (toolkit_beside_application(),)),
@@ -170,7 +169,7 @@ TARGETS: tuple[Target | Limit, ...] = (
     ),
     *(Target(_few_changes(*pair), title(0.001, together=False), UNCHANGED, 1.3) for pair in _PAIRS),
     Target(_INTO_TABLES, f"into tables, {REFLECTED}", f"into tables, {MODELS}", 1.1),
-    Target(_INTO_NOTHING, f"into nothing, {REFLECTED}", f"into nothing, {MODELS}", 1.1),
+    Target(_INTO_NOTHING, f"into nothing, {REFLECTED}", f"into nothing, {ALIKE}", 1.1),
     Limit(_INSPECT, "toolkit inspect", 3),
     Limit(_MANY, "toolkit sync --dry-run", 2),
     Target(_INTO_MARIADB, "toolkit sync", "floor: LOAD DATA", 1.5),
