@@ -17,12 +17,13 @@ from sqlalchemy.dialects import postgresql
 
 from toolkit.core.json_columns import parse_column
 from toolkit.core.problems import Problems
-from toolkit.core.tables import TableSpec, select_tables
+from toolkit.core.tables import TableSpec, select_tables, table_spec
 from toolkit.core.types import logical_type
 from toolkit.errors import FixtureProblemsError
 from toolkit.stores.cut_columns import ColumnCutter
 from toolkit.stores.fixture_files import FileForm, Format
 from toolkit.stores.fixture_reader import LINE, FixtureReader
+from toolkit.stores.members import RowDecoder
 from toolkit.stores.row_cuts import RowCutter
 
 metadata = sa.MetaData()
@@ -167,6 +168,25 @@ def test_a_number_that_is_none_is_refused(size: str) -> None:
     lines = [b'{"size":1}', f'{{"size":{size}}}'.encode(), b'{"size":1}']
     assert cutter.cut(lines[0], b"\n") is not None
     assert cutter.cut(b"\n".join(lines), b"\n") is None
+
+
+@pytest.mark.parametrize("tiny", ["1e-400", "-0." + "0" * 330 + "7", "2E-0324"])
+@pytest.mark.parametrize("type_", [sa.Double(), sa.REAL()])
+def test_a_number_that_would_become_zero_is_refused_and_a_small_one_is_read(type_: sa.Float[float], tiny: str) -> None:
+    table = sa.Table("t", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("a b", type_))
+    column = table_spec(table).column("a b")
+    assert ColumnCutter([column]).cut(f'{{"a b":{tiny}}}'.encode(), b"\n") is None
+    row = msgspec.defstruct("Row", [("f0", int | float | str), ("f1", msgspec.Raw)], rename={"f0": "a", "f1": "b"})
+    decoder = RowDecoder(row)
+    for written in (tiny, "1e-300", "0e-400", "0." + "0" * 400):
+        text = f'{{"a": {written}, "b": {tiny}}}'.encode()
+        if written == tiny:
+            with pytest.raises(msgspec.ValidationError):
+                decoder.one(text)
+            with pytest.raises(msgspec.ValidationError):
+                decoder.many(b"[" + text + b"]")
+        else:
+            assert decoder.one(text).f0 == float(written)
 
 
 @pytest.mark.parametrize("title", [b"\xff", b"\xe9a", b"\\", b"\\ud800", b"a\tb", b'a"b'])

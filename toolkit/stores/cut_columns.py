@@ -7,12 +7,14 @@ from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from toolkit.core.json_columns import parse_column
 from toolkit.core.tables import ColumnSpec
-from toolkit.core.types import Kind
+from toolkit.core.types import FLOAT_KINDS, Kind
 from toolkit.core.workers import both
 from toolkit.stores.enum_members import text_of_enum
+from toolkit.stores.members import TINY
 from toolkit.stores.relative_times import RELATIVE_KINDS, Now
 from toolkit.stores.row_cuts import Cells, RowCutter, decoded_cells
 
@@ -70,6 +72,8 @@ def _parsed(column: ColumnSpec, cells: Cells) -> pa.Array:
         return adapter.parse_texts(cells.texts)
     written = cells.written()
     values = decoded_cells(written, decoded_type(column))
+    if column.type.kind in FLOAT_KINDS and pc.any(pc.match_substring_regex(written, TINY)).as_py():
+        raise ValueError("some numbers may be too small")
     if adapter.plain is msgspec.Raw:
         return adapter.parse_texts(written)
     if column.type.kind is Kind.ENUM:

@@ -30,7 +30,7 @@ from toolkit.stores.cut_columns import REFUSED, Block, ColumnCutter, decoded_typ
 from toolkit.stores.enum_members import members_of, text_of_enum
 from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm
 from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
-from toolkit.stores.members import RowDecoder, given_twice
+from toolkit.stores.members import RowDecoder, became_zero, given_twice
 from toolkit.stores.relative_times import RELATIVE_KINDS, Now, absolute, as_now, now_in_utc
 from toolkit.stores.yaml_rows import yaml_rows
 
@@ -158,6 +158,8 @@ class FixtureReader:
         values = {
             self._fields[name][0]: msgspec.json.decode(raw, type=self._fields[name][1]) for name, raw in members.items()
         }
+        if any(became_zero(values[self._fields[name][0]], raw) for name, raw in members.items()):
+            raise msgspec.ValidationError("a number is too small")
         return self._row_type(**values)
 
     def _from_csv(self, line: int, row: Mapping[str, str | None]) -> Any:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
+
+# A number that may be below the smallest double, of which msgspec makes zero.
+TINY = r"[eE]-0*[0-9]{3}|\.0{300}"
+_TINY = re.compile(TINY.encode())
 
 
 class RowDecoder:
@@ -21,14 +26,17 @@ class RowDecoder:
         self._one = msgspec.json.Decoder(row).decode
         self._many = msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
         self._fields = row.__struct_fields__
+        self._names = dict(zip(row.__struct_encode_fields__, row.__struct_fields__, strict=True))
 
     def one(self, text: bytes) -> Any:
         """A row.
 
         Raises:
-            msgspec.MsgspecError: it is none, or gives a member twice.
+            msgspec.MsgspecError: it is none, gives a member twice, or a number too small to be a double.
         """
         row = self._one(text)
+        if _TINY.search(text):
+            self._require_kept(row, text)
         if self._members([row]) != _colons(text) and given_twice(text):
             raise msgspec.ValidationError("a member is given twice")
         return row
@@ -37,12 +45,18 @@ class RowDecoder:
         """The rows of an array.
 
         Raises:
-            msgspec.MsgspecError: one of them is none, or may give a member twice.
+            msgspec.MsgspecError: one of them is none, or may give a member twice or a number that is too small.
         """
         rows = self._many(text)
-        if self._members(rows) != _colons(text):
-            raise msgspec.ValidationError("a member may be given twice")
+        if self._members(rows) != _colons(text) or _TINY.search(text):
+            raise msgspec.ValidationError("a member may be given twice, or too small")
         return rows
+
+    def _require_kept(self, row: Any, text: bytes) -> None:
+        written = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        for name, field in self._names.items():
+            if name in written and became_zero(getattr(row, field), written[name]):
+                raise msgspec.ValidationError("a number is too small")
 
     def _members(self, rows: Sequence[Any]) -> int:
         """How many members these rows have, with those that undecoded values have within."""
@@ -52,6 +66,12 @@ class RowDecoder:
             found += len(values) - values.count(msgspec.UNSET)
             found += sum(_colons(bytes(value)) for value in values if type(value) is msgspec.Raw)
         return found
+
+
+def became_zero(value: Any, written: msgspec.Raw) -> bool:
+    """Whether a float is zero of which a digit is none."""
+    mantissa = bytes(written).lower().partition(b"e")[0]
+    return type(value) is float and not value and any(digit in mantissa for digit in b"123456789")
 
 
 def _colons(text: bytes) -> int:

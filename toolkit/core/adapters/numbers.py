@@ -161,6 +161,11 @@ class DoubleAdapter(BuiltIn):
         """Floats; those of single precision are another kind."""
         return LogicalType(cls.kind) if isinstance(declared, sqltypes.Float) else None
 
+    def parse_raw(self, raw: msgspec.Raw) -> Any:
+        """A number that is not decoded; of one below the smallest double the decoder makes zero."""
+        is_zero = decoded(raw) == 0
+        return self.parse_json(bytes(raw).decode()) if is_zero else super().parse_raw(raw)
+
     def json_value(self, value: Any) -> Any:
         """The shortest digits that stand for the number."""
         return value if math.isfinite(value) else _INFINITIES.get(value, "NaN")
