@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -15,35 +15,41 @@ from toolkit.core.canonical_json import has_duplicate_keys
 from toolkit.core.json_patterns import of_no_shape
 from toolkit.core.plain_documents import REFUSED, are_documents, are_plain, doubtful
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+TEXTS = st.text('ab:\x00\x01\x1f"\\é🎉', max_size=3)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
 VALUES: Any = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('ab:"é\x00.*', max_size=2), inner, max_size=3),
-    max_leaves=6,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=4,
 )
 SPACES = st.text(" \n\t", max_size=1)
-# And what is none, or only together with its neighbours, or has a key twice.
+# What is no value, or one only together with its neighbours, or has a key twice, or what not every engine takes.
 PARTS = [
-    *("", "{", "}", "[1", "2]", "3,0,4", "1,2", ",", "nul", "{} {}", "NaN", "01", "1.", "-", '"\\ud800"', '"\\x"'),
-    *('"a', 'b"', '{"a":1,"a":2}', '{"b":[{"a":1,"a":2}]}', '"\t"', '{"a\\u0000":1}', '"\\u0000"', '"\\u0001"'),
+    *("", "{", "}", "[1", "2]", "3,0,4", "1,2", ",", "nul", "{} {}", "NaN", "01", "1.", "-", "+1", ".5", "0x1", "1e"),
+    *('"a', 'b"', '{"a":1,"a":2}', '[{"b":[{"a":1,"a":2}]}]', '"\t"', '{"a\\u0000":1}', "[1,]", "{,}", "\x0b1"),
+    *(f'"\\u{each}"' for each in ("0000", "0001", "0010", "0100", "1000", "d800", "dFFF", "D83C\\uDF89", "12", "x")),
+    *('"\\x"', '"\\"', '"\x1f"', '"\x7f"', "tru", "True", "nulll", '"a" "b"', "1 2", "\ufeff1", "1}x", "1}\n"),
 ]
-ODD = st.sampled_from(PARTS) | VALUES.map(json.dumps)
+PARTS_OR_VALUES = st.sampled_from(PARTS) | VALUES.map(json.dumps)
 
 
 @st.composite
 def many(draw: st.DrawFn) -> list[str]:
-    """Documents of one shape, written in their own ways, and among them something else."""
-    keys = draw(st.lists(st.text('ab:é"\\ .*$', min_size=1, max_size=2), max_size=3, unique=True))
-    is_ascii = draw(st.booleans())
+    """Documents of one shape, written in their own ways; some have something else in the place of a value."""
+    keys = draw(st.lists(st.text('ab:é" .*$', min_size=1, max_size=2), min_size=1, max_size=3, unique=True))
+    is_ascii, values = draw(st.booleans()), [draw(VALUES) for _ in keys]
 
-    def one() -> str:
-        colon, comma = draw(SPACES) + ":", "," + draw(SPACES)
-        return json.dumps({key: draw(VALUES) for key in keys}, ensure_ascii=is_ascii, separators=(comma, colon))
+    def one(written: Sequence[str]) -> str:
+        members = [f"{json.dumps(key, ensure_ascii=is_ascii)}:{each}" for key, each in zip(keys, written, strict=True)]
+        return "{" + ("," + draw(SPACES)).join(members) + "}"
 
-    texts = [one() for _ in range(draw(st.integers(14, 20)))]
-    for _ in range(draw(st.integers(0, 3))):
-        texts.insert(draw(st.integers(0, len(texts))), draw(ODD))
-    return texts
+    usual = [json.dumps(value, ensure_ascii=is_ascii) for value in values]
+    texts = [one(usual) for _ in range(14)]
+    for _ in range(8):
+        place = draw(st.integers(0, len(keys) - 1))
+        other = one([draw(PARTS_OR_VALUES) if number == place else each for number, each in enumerate(usual)])
+        texts.insert(draw(st.integers(1, len(texts))), other)
+    return [draw(st.sampled_from(PARTS)), *texts] if draw(st.booleans()) else texts
 
 
 def is_plain(text: str) -> bool:
@@ -66,6 +72,24 @@ def test_no_document_is_told_to_be_plain_by_its_shape_that_is_not(texts: list[st
     assert rows == sorted(rows)
     told = [text for row, text in enumerate(written) if text is not None and row not in rows]
     assert [text for text in told if not is_plain(text)] == []
+
+
+USUAL = ['{"a":1,".*":"x"}'] * 20
+ODD = [
+    *(f'{{"a":{part},".*":"x"}}' for part in PARTS),
+    *("x" + USUAL[0], USUAL[0] + "x", USUAL[0] + USUAL[0], '{"a":1,"x":2,"x":"x"}', '{"a":1,".*":"x",}'),
+    *('{"a":1".*":"x"}', '{"a":1,".*";"x"}', '["a":1,".*":"x"]', '{"a":1,".*":"x"', '{a:1,".*":"x"}'),
+]
+
+
+@pytest.mark.parametrize("odd", [each for each in ODD if not is_plain(each)])
+def test_one_that_is_not_plain_is_found_among_those_of_its_shape(odd: str) -> None:
+    assert of_no_shape(pa.array([*USUAL, odd, *USUAL])).to_pylist() == [20]
+
+
+@pytest.mark.parametrize("key", ["\\u0000", "\\ud800", "\\u0061"])
+def test_a_key_that_is_written_as_an_escape_makes_no_shape(key: str) -> None:
+    assert len(of_no_shape(pa.array([f'{{"{key}":{number}}}' for number in range(20)]))) == 20
 
 
 @given(many())

@@ -58,18 +58,11 @@ def of_no_shape(documents: pa.Array) -> pa.Array:
 def _pattern(document: str) -> str | None:
     """The expression of all documents of this one's shape; None where it has none."""
     try:
-        value = json.loads(document, object_pairs_hook=_distinct)
+        value = json.loads(document)
         pattern = rf"\A{_SPACE}{_of(value)}{_SPACE}\z"
     except (ValueError, RecursionError):
         return None
     return pattern if len(pattern) <= _LONGEST else None
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _UnusualError
-    return found
 
 
 def _of(value: Any, level: int = 0) -> str:
@@ -88,8 +81,7 @@ def _of(value: Any, level: int = 0) -> str:
 
 
 def _key(key: str) -> str:
-    written = json.dumps(key, ensure_ascii=False)
-    # Written as an escape it may be one of those that are refused.
-    if "\\" in written or not key.isprintable():
+    # U+0000, and halves of pairs, are not: no other engine takes them.
+    if not key.isprintable():
         raise _UnusualError
-    return re.escape(written)
+    return re.escape(json.dumps(key, ensure_ascii=False))
