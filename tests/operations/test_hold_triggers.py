@@ -16,6 +16,7 @@ from tests.operations.databases import create, execute, postgres
 from tests.operations.outcomes import counts
 from tests.operations.test_hard_schemas import ALL, MODULE, Using, plain, rows, using
 from toolkit.cli import run
+from toolkit.cli.render import show_transfer
 from toolkit.config import Config
 from toolkit.errors import ConfigurationError, MissingParentError, PrivilegeError, ToolkitError, VerificationError
 from toolkit.operations.fixtures.load import load_data
@@ -211,6 +212,29 @@ def test_a_row_that_comes_by_a_trigger_into_a_table_that_was_not_empty_is_caught
     assert "--hold-triggers" in refused.value.advice
     assert sync(config, "sqlite", target, options=HELD).verified
     assert rows(config, target, "SELECT count(*) FROM one") == [(1 + own,)]
+
+
+@BOTH
+@pytest.mark.parametrize("row", [7, 8], ids=["of the target", "none"])
+def test_that_a_trigger_changes_a_row_that_only_the_target_has_is_told(
+    using: Using, target: str, row: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metadata = plain("one", sa.Column("v", sa.Text))
+    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    config = using(metadata)
+    create(config.database(target), metadata)
+    for name in ("sqlite", target):
+        execute(config.database(name), "INSERT INTO one VALUES (1, 'a')")
+    fires = _beside_each_row_of_two(f"UPDATE one SET v = 'odd' WHERE id = {row}")
+    execute(config.database("sqlite"), "INSERT INTO two VALUES (1)")
+    execute(config.database(target), "INSERT INTO one VALUES (7, 'own')", *fires[target])
+    found = sync(config, "sqlite", target)
+    assert found.verified
+    told = [(each.table, each.outcome, "--hold-triggers" in each.reason) for each in found.warnings]
+    assert told == [("one", "changed by a trigger", True)] * (row == 7)
+    show_transfer(found)
+    assert ("Changed by a trigger: rows of one: Of the 1 that only" in capsys.readouterr().out) is (row == 7)
+    assert rows(config, target, "SELECT v FROM one WHERE id = 7") == [("odd" if row == 7 else "own",)]
 
 
 @BOTH

@@ -86,6 +86,7 @@ def show_transfer(result: SyncResult) -> None:
     if result.inspection is None:
         _show_not_carried(result.warnings)
     _show_generated(result.warnings)
+    _show_triggered(result.warnings)
     show_other_records(result.warnings)
     if left := unmodelled(result.warnings):
         say(f"Not copied, because it is not in the models: {left}.")
@@ -210,6 +211,12 @@ def _show_generated(warnings: Iterable[TransferWarning]) -> None:
         if each.is_of_generated:
             rows = f" ({plural(each.rows, 'row')})" if each.rows else ""
             say(f"Generated otherwise: {each.place}{rows}: {each.reason}")
+
+
+def _show_triggered(warnings: Iterable[TransferWarning]) -> None:
+    for each in warnings:
+        if each.is_of_trigger:
+            say(f"Changed by a trigger: rows of {each.table}: {each.reason}")
 
 
 def _show_files(copied: FileCopy, dry_run: bool) -> None:

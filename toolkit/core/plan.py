@@ -164,6 +164,11 @@ class TransferWarning:
         return self.outcome == GENERATED_OTHERWISE
 
     @property
+    def is_of_trigger(self) -> bool:
+        """Whether it is of rows that no sync writes, which a trigger has changed."""
+        return self.outcome == CHANGED_BY_TRIGGER
+
+    @property
     def is_of_conversion(self) -> bool:
         """Whether it counts the values that a conversion changed for good, as the user asked for."""
         return self.outcome == CONVERTED
@@ -182,6 +187,7 @@ NOT_IN_MODELS = "not in the models"
 NOT_CARRIED = "not carried"
 OTHER_RECORD = "revision recorded elsewhere"
 CHANGED_MEANWHILE = "changed meanwhile"
+CHANGED_BY_TRIGGER = "changed by a trigger"
 GENERATED_OTHERWISE = "generated otherwise"
 CONVERTED = "converted"
 MASKED = "masked by name"

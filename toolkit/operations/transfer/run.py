@@ -30,6 +30,7 @@ from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
 from toolkit.operations.transfer.generated import generated_otherwise, has_generated
 from toolkit.operations.transfer.misfits import require_fitting
+from toolkit.operations.transfer.other_rows import OtherRows, changed_by_triggers, other_rows
 from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.request import Transfer, TransferResult
@@ -230,11 +231,15 @@ class _Run:
         """What was written of these rows, and committed."""
         options, held, marks = self._request.options, plans.held, plans.watermarks
         numbers = self._request.next_numbers()
+        others: Sequence[OtherRows] = ()
+        if options.verify and compared is not None:
+            others = other_rows(plans.tables, compared, destination, held.specs)
         with _telling_committed(options):
             found = execute(
                 plans.tables, rows, destination, options, self._progress, marks, held.specs, compared, numbers
             )
             told = self._generated(plans.tables, compared, destination) if options.verify else ()
+            told = (*told, *changed_by_triggers(others, plans.tables, destination))
         self._progress.step("commit")
         destination.commit()
         held.tell(self._progress)

@@ -50,7 +50,7 @@ def verify_again(
         repository = target.repository(plan.spec)
         there = repository.digest()
         # With the source's rows alone there, others that only the target had may be gone.
-        if there.text == digests[plan.spec.name] and not (_is_counted(plan) and there.rows != _expected(plan)):
+        if there.text == digests[plan.spec.name] and not (is_counted(plan) and there.rows != _expected(plan)):
             continue
         keys = _changed(plan, source, target, watermarks)
         if keys.num_rows:
@@ -60,7 +60,7 @@ def verify_again(
             error = VerificationError(target.name, plan.spec.name, fact, found.text)
             error.advise(found.advice(target.name) or firing(target, [each.spec for each in plans]))
             raise error
-        if _is_counted(plan) and (rows_there := repository.count()) != (expected := _expected(plan)):
+        if is_counted(plan) and (rows_there := repository.count()) != (expected := _expected(plan)):
             counts = f"{rows_there:,} rows, not {expected:,}"
             fact = f"a trigger or others changed how many rows there are as others were written ({counts})"
             error = VerificationError(target.name, plan.spec.name, fact)
@@ -68,7 +68,7 @@ def verify_again(
             raise error
 
 
-def _is_counted(plan: TablePlan) -> bool:
+def is_counted(plan: TablePlan) -> bool:
     """Whether all rows are known that the table had, and none of them went, or came to meet a condition."""
     is_whole = plan.since is None and plan.spec.where is None and plan.removals is None
     return is_whole and plan.action in (Action.MERGE, Action.NOTHING)
