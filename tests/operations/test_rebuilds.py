@@ -264,6 +264,27 @@ def test_a_table_strict_and_without_rowid_stays_so(sqlite: Database, run: Migrat
     assert definitions(sqlite) == ['CREATE TABLE "t" ( k TEXT PRIMARY KEY, a INTEGER NOT NULL ) STRICT, WITHOUT ROWID']
 
 
+@pytest.mark.parametrize("key", ["k TEXT PRIMARY KEY", "k TEXT", "k TEXT, rowid TEXT"])
+def test_rows_keep_the_numbers_by_which_a_full_text_index_knows_them(sqlite: Database, run: Migrate, key: str) -> None:
+    execute(
+        sqlite,
+        f"CREATE TABLE t ({key}, a TEXT)",
+        "INSERT INTO t (k, a) VALUES ('z', 'apple'), ('y', 'banana'), ('x', 'cherry')",
+        "DELETE FROM t WHERE k = 'z'",
+        "CREATE VIRTUAL TABLE found USING fts5(a, content='t', content_rowid='_rowid_')",
+        "INSERT INTO found (found) VALUES ('rebuild')",
+    )
+    run(sqlite, altered("'a', nullable=False"))
+    assert rows(sqlite, "SELECT t._rowid_, k FROM t ORDER BY k DESC") == [(2, "y"), (3, "x")]
+    assert rows(sqlite, "SELECT k FROM t WHERE _rowid_ IN (SELECT rowid FROM found('cherry'))") == [("x",)]
+
+
+def test_rows_are_numbered_by_the_key_that_they_get(sqlite: Database, run: Migrate) -> None:
+    execute(sqlite, "CREATE TABLE t (k VARCHAR(9) PRIMARY KEY)", "INSERT INTO t VALUES ('7'), ('5')")
+    run(sqlite, altered("'k', type_=sa.Integer()"))
+    assert rows(sqlite, "SELECT rowid, k FROM t ORDER BY k") == [(5, 5), (7, 7)]
+
+
 def test_operations_of_a_batch_change_what_they_name_and_nothing_else(sqlite: Database, run: Migrate) -> None:
     execute(
         sqlite,

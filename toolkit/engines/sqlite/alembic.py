@@ -10,7 +10,7 @@ from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl as AlembicSQLiteImpl
 from alembic.operations.batch import ApplyBatchImpl
 from alembic.util import CommandError
-from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Integer, MetaData, Table, inspect, text
+from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Insert, Integer, MetaData, Table, inspect, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateSequence, DropSequence
 from sqlalchemy.sql.functions import next_value
@@ -201,9 +201,11 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         super().add_column(table_name, column, **options)
 
     def _exec(self, construct: Any, *arguments: Any, **options: Any) -> Any:
-        """Executes it, unless it is of a sequence."""
+        """Executes it, unless it is of a sequence; of a rebuild, what copies the rows with their numbers."""
         if isinstance(construct, CreateSequence | DropSequence):
             return None
+        if self._rebuild is not None and isinstance(construct, Insert) and construct.table is self._rebuild.new_table:
+            construct = self._rebuild.copying()
         return super()._exec(construct, *arguments, **options)
 
     def create_index(self, index: Index, **options: Any) -> None:
