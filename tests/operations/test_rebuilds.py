@@ -923,6 +923,68 @@ def test_a_row_without_a_parent_is_named_when_it_is_to_have_one(
     migrate.upgrade(database, project)
 
 
+UNPARENTED = "would hold .*, which no row of p has as id after the migration"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("op.execute('DELETE FROM p WHERE id = 1')", r"c id=2: column 'p' would hold 1, .* \(2 such rows\)"),
+        ("op.get_bind().execute(sa.text('UPDATE p SET id = 5 WHERE id = 1'))", UNPARENTED),
+        ("op.drop_table('p')\nop.create_table('p', sa.Column('id', sa.Integer, primary_key=True))", UNPARENTED),
+        ("op.bulk_insert(sa.table('c', sa.column('id'), sa.column('p')), [{'id': 9, 'p': 9}])", UNPARENTED),
+    ],
+)
+def test_a_migration_on_sqlite_that_leaves_rows_without_their_parents_fails(
+    sqlite: Database, run: Migrate, change: str, told: str
+) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id) ON DELETE CASCADE)",
+        "INSERT INTO p VALUES (1), (2)",
+        "INSERT INTO c VALUES (1, 7), (2, 1), (3, 1)",
+    )
+    before = rows(sqlite, "SELECT * FROM c"), rows(sqlite, "SELECT * FROM p")
+    with pytest.raises(MigrationError, match=told):
+        run(sqlite, change)
+    assert (rows(sqlite, "SELECT * FROM c"), rows(sqlite, "SELECT * FROM p")) == before
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["both", "parent"])
+def test_a_parents_key_that_is_converted_needs_its_childrens_to_be(
+    sqlite: Database, run: Migrate, is_whole: bool
+) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE p (id VARCHAR(36) PRIMARY KEY)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p VARCHAR(36) REFERENCES p (id))",
+        "CREATE TABLE other (id INTEGER PRIMARY KEY, c INTEGER REFERENCES c (id))",
+        "INSERT INTO p VALUES ('0123abcd-0000-4000-8000-000000000001')",
+        "INSERT INTO c SELECT 1, id FROM p",
+        "INSERT INTO other VALUES (1, 9)",
+    )
+    parent, child = altered("'id', type_=sa.Uuid()", "p"), altered("'p', type_=sa.Uuid()", "c")
+    if is_whole:
+        run(sqlite, f"{parent}\n{child}")
+    else:
+        with pytest.raises(MigrationError, match=r"c id=1: column 'p' would hold '0123abcd-.*', which no row of p has"):
+            run(sqlite, parent)
+    assert rows(sqlite, "SELECT p.id = c.p, length(p.id) FROM p, c") == [(1, 32 if is_whole else 36)]
+
+
+def test_rows_that_had_no_parents_before_stay_in_no_migrations_way(sqlite: Database, run: Migrate) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY, a TEXT)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id), q TEXT REFERENCES p (a))",
+        "INSERT INTO c VALUES (1, 7, NULL), (2, 1, 'not a key')",
+    )
+    run(sqlite, "op.execute('UPDATE c SET p = 8 WHERE id = 1')\nop.rename_table('c', 'd')")
+    run(sqlite, "op.execute('INSERT INTO p (id) VALUES (8)')\nop.execute('DELETE FROM d WHERE id = 2')")
+    assert rows(sqlite, "SELECT * FROM d") == [(1, 8, None)]
+
+
 @pytest.mark.parametrize("is_batch", [True, False], ids=["batch", "plain"])
 def test_a_constraint_goes_by_its_name_however_that_is_quoted(sqlite: Database, run: Migrate, is_batch: bool) -> None:
     execute(

@@ -22,10 +22,11 @@ from toolkit.engines.portable.alembic_batch import (
     without_unnamed,
 )
 from toolkit.engines.portable.changed_types import require_unique
-from toolkit.engines.portable.migration_steps import CheckedSteps
+from toolkit.engines.portable.migration_steps import CheckedSteps, is_record
 from toolkit.engines.sqlite.constraints import constraint_names
 from toolkit.engines.sqlite.conversions import kind_of
 from toolkit.engines.sqlite.dependents import broken_dependents, orphaned
+from toolkit.engines.sqlite.parentless import Parentless
 from toolkit.engines.sqlite.rebuild import Rebuild
 from toolkit.engines.sqlite.refused_copy import refused_copy
 from toolkit.errors import MigrationError
@@ -55,6 +56,7 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._rebuild: Rebuild | None = None
+        self._records = False
         self._dropped_indexes: set[str] = set()
         # Those without a name that are to go, by what they are and their columns.
         self._dropped_unnamed: list[Unnamed] = []
@@ -103,9 +105,16 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
 
     def find_broken(self, known: Mapping[str, str] | None) -> Mapping[str, str]:
         """The views that cannot be read, the triggers that cannot run, the foreign keys without a table."""
-        del known
         assert self.connection is not None
+        if known is None:
+            self._parentless = Parentless(self.connection, self._keeps_values)
+        else:
+            self._parentless.require_none_more()
         return broken_dependents(self.connection, "main", None) | orphaned(self.connection)
+
+    def _keeps_values(self) -> bool:
+        """Whether what runs is the record of a migration, or makes a table anew whose values stay what they are."""
+        return self._records or (self._rebuild is not None and not self._rebuild.converts)
 
     # -- batches -------------------------------------------------------------------------------------------
 
@@ -206,7 +215,11 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
             return None
         if self._rebuild is not None and isinstance(construct, Insert) and construct.table is self._rebuild.new_table:
             construct = self._rebuild.copying()
-        return super()._exec(construct, *arguments, **options)
+        self._records = is_record(construct)
+        try:
+            return super()._exec(construct, *arguments, **options)
+        finally:
+            self._records = False
 
     def create_index(self, index: Index, **options: Any) -> None:
         """The index; if rows are in its way, names them."""

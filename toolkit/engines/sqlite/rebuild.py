@@ -79,6 +79,7 @@ class Rebuild:
         self._before = self._things()
         self._kept = self._indexes_and_triggers(dropped_indexes)
         self._new_keys: list[ForeignKeyConstraint] = []
+        self.converts = False
         self._convert()
         # Renamed at the end, by SQLite itself: then indexes, triggers, views and other tables' foreign keys follow.
         for each in self.new_table.columns:
@@ -198,6 +199,7 @@ class Rebuild:
                 continue
             if self._changes_type(old, new):
                 transfer["expr"] = self._converted(old, new.type)
+                self.converts |= transfer["expr"] is not old
             if old.nullable and not new.nullable and not new.primary_key:
                 require_not_null(self.connection, self.old, old.name)
 
