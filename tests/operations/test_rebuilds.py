@@ -285,6 +285,22 @@ def test_rows_are_numbered_by_the_key_that_they_get(sqlite: Database, run: Migra
     assert rows(sqlite, "SELECT rowid, k FROM t ORDER BY k") == [(5, 5), (7, 7)]
 
 
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("k INTEGER", "with op.batch_alter_table('t') as batch_op:\n    batch_op.create_primary_key('pk', ['k'])"),
+        ("k TEXT PRIMARY KEY", altered("'k', type_=sa.Integer()")),
+    ],
+)
+def test_a_row_without_a_key_gets_no_number_for_one(sqlite: Database, run: Migrate, key: str, change: str) -> None:
+    execute(sqlite, f"CREATE TABLE t ({key}, a TEXT)", "INSERT INTO t VALUES (7, 'a'), (NULL, 'b')")
+    with pytest.raises(
+        UnrepresentableValueError, match="t .*: column 'k' holds NULL, but becomes the number of its row"
+    ):
+        run(sqlite, change)
+    assert rows(sqlite, "SELECT a FROM t WHERE k IS NULL") == [("b",)]
+
+
 def test_operations_of_a_batch_change_what_they_name_and_nothing_else(sqlite: Database, run: Migrate) -> None:
     execute(
         sqlite,
