@@ -295,7 +295,7 @@ def test_rows_are_numbered_by_the_key_that_they_get(sqlite: Database, run: Migra
 def test_a_row_without_a_key_gets_no_number_for_one(sqlite: Database, run: Migrate, key: str, change: str) -> None:
     execute(sqlite, f"CREATE TABLE t ({key}, a TEXT)", "INSERT INTO t VALUES (7, 'a'), (NULL, 'b')")
     with pytest.raises(
-        UnrepresentableValueError, match="t .*: column 'k' holds NULL, but becomes the number of its row"
+        UnrepresentableValueError, match=r"t .*: column 'k' holds NULL, but becomes the number of its row"
     ):
         run(sqlite, change)
     assert rows(sqlite, "SELECT a FROM t WHERE k IS NULL") == [("b",)]
@@ -999,6 +999,54 @@ def test_rows_that_had_no_parents_before_stay_in_no_migrations_way(sqlite: Datab
     run(sqlite, "op.execute('UPDATE c SET p = 8 WHERE id = 1')\nop.rename_table('c', 'd')")
     run(sqlite, "op.execute('INSERT INTO p (id) VALUES (8)')\nop.execute('DELETE FROM d WHERE id = 2')")
     assert rows(sqlite, "SELECT * FROM d") == [(1, 8, None)]
+
+
+@pytest.mark.parametrize("is_batch", [True, False], ids=["in a batch", "outside"])
+@pytest.mark.parametrize(
+    ("operation", "column"),
+    [
+        ("add_column({}sa.Column('z', sa.Text, unique=True))", "z TEXT, CONSTRAINT t_z_key UNIQUE (z)"),
+        (
+            "add_column({}sa.Column('z', sa.Integer, sa.ForeignKey('t.id'), server_default='1', nullable=False))",
+            "z INTEGER DEFAULT '1' NOT NULL, CONSTRAINT t_z_fkey FOREIGN KEY(z) REFERENCES t (id)",
+        ),
+        (
+            "add_column({}sa.Column('z', sa.DateTime, server_default=sa.func.now(), nullable=False))",
+            "z DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL",
+        ),
+        ("add_column({}sa.Column('z', sa.Text, server_default=sa.text('(hex(1))')))", "z TEXT DEFAULT (hex(1))"),
+        (
+            "add_column({}sa.Column('z', sa.Integer, sa.Computed('id * 2', persisted=True)))",
+            "z INTEGER GENERATED ALWAYS AS (id * 2) STORED",
+        ),
+        (
+            "add_column({}sa.Column('z', sa.Enum('a', name='en', native_enum=False, create_constraint=True)))",
+            "z VARCHAR(1), CONSTRAINT en CHECK (z IN ('a'))",
+        ),
+        (
+            "add_column({}sa.Column('z', sa.Boolean(create_constraint=True), server_default=sa.false()))",
+            "z BOOLEAN DEFAULT 0, CHECK (z IN (0, 1))",
+        ),
+        ("drop_column({}'u')", ""),
+        ("drop_column({}'i')", ""),
+    ],
+)
+def test_a_column_that_sqlite_cannot_add_or_drop_itself_needs_no_batch(
+    sqlite: Database, run: Migrate, operation: str, column: str, is_batch: bool
+) -> None:
+    others = {"drop_column({}'u')": "i INTEGER", "drop_column({}'i')": "u TEXT UNIQUE"}
+    kept = others.get(operation, "u TEXT UNIQUE, i INTEGER")
+    execute(
+        sqlite,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT UNIQUE, i INTEGER)",
+        "CREATE INDEX ix ON t (i)",
+        "INSERT INTO t VALUES (1, 'a', 5), (2, 'b', 6)",
+    )
+    plain, batch = f"op.{operation.format(repr('t') + ', ')}", f"batch_op.{operation.format('')}"
+    run(sqlite, f"with op.batch_alter_table('t') as batch_op:\n    {batch}" if is_batch else plain)
+    made = f'CREATE TABLE "t" ( id INTEGER PRIMARY KEY, {kept}{", " if column else ""}{column} )'
+    assert [each for each in definitions(sqlite) if "ix" not in each] == [made]
+    assert rows(sqlite, "SELECT id FROM t ORDER BY id") == [(1,), (2,)]
 
 
 @pytest.mark.parametrize("is_batch", [True, False], ids=["batch", "plain"])

@@ -10,11 +10,27 @@ from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl as AlembicSQLiteImpl
 from alembic.operations.batch import ApplyBatchImpl
 from alembic.util import CommandError
-from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Insert, Integer, MetaData, Table, inspect, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    BINARY,
+    INTEGER,
+    VARBINARY,
+    Column,
+    Connection,
+    Constraint,
+    ForeignKeyConstraint,
+    Insert,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    inspect,
+    text,
+)
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.schema import CreateSequence, DropSequence
 from sqlalchemy.sql.functions import next_value
 
+from toolkit.core.implicit_names import implicit_name
 from toolkit.engines.portable.alembic_batch import (
     Unnamed,
     follow_columns,
@@ -74,10 +90,12 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         self._make_anew(table_name, schema, lambda batch: batch.alter_column(table_name, column_name, **options))
 
     def add_constraint(self, const: Any, **options: Any) -> None:
-        """By making the table anew; those of types are left out, as Alembic does."""
-        if self.as_sql or const._create_rule is not None:  # noqa: SLF001 - as Alembic's own implementation asks
+        """By making the table anew; those of types are left out where the type needs none here."""
+        rule = const._create_rule  # noqa: SLF001 - as Alembic's own implementation asks
+        if self.as_sql or not (rule is None or rule(self)):
             super().add_constraint(const, **options)
             return
+        _give_name(const)
         self._make_anew(const.table.name, const.table.schema, lambda batch: batch.add_constraint(const))
 
     def drop_constraint(self, const: Any, **options: Any) -> None:
@@ -88,6 +106,27 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         table_name, schema = const.table.name, const.table.schema
         is_taken = self._drops_itself(str(const.name), table_name, schema)
         self._make_anew(table_name, schema, lambda batch: None if is_taken else batch.drop_constraint(const))
+
+    def add_column(self, table_name: str, column: Column[Any], *, schema: str | None = None, **options: Any) -> None:
+        """In place if SQLite can; it knows no sequences."""
+        _without_sequence(column)
+        try:
+            super().add_column(table_name, column, schema=schema, **options)
+        except OperationalError as error:
+            if not str(error.orig).lower().startswith("cannot add a"):
+                raise
+            added = column._copy()  # noqa: SLF001 - as Alembic's batch mode does
+            # A constraint of it is added by itself.
+            added.unique = None
+            self._make_anew(table_name, schema, lambda batch: batch.add_column(table_name, added))
+
+    def drop_column(self, table_name: str, column: Column[Any], *, schema: str | None = None, **options: Any) -> None:
+        """In place if SQLite can; else with the indexes and constraints that it is part of, as everywhere."""
+        try:
+            super().drop_column(table_name, column, schema=schema, **options)
+        except OperationalError:
+            self._require_columns(table_name, schema, {column.name})
+            self._make_anew(table_name, schema, lambda batch: batch.drop_column(table_name, column))
 
     def _make_anew(self, table_name: str, schema: str | None, change: Callable[[ApplyBatchImpl], None]) -> None:
         listeners = [("column_reflect", self.autogen_column_reflect)]
@@ -123,6 +162,7 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         if self._dropped_unnamed or self._dropped_names:
             # It was asked before.
             return True
+        _give_names(batch_op.batch)
         if all(_is_renaming(*each) for each in batch_op.batch):
             return False
         if not any(map(_adds_required, batch_op.batch)) and not super().requires_recreate_in_batch(batch_op):
@@ -203,11 +243,6 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
                 f"{table.fullname} cannot be made: SQLite has no schema {table.schema!r}.",
                 "Use PostgreSQL or DuckDB, or let the migration leave it out here (op.get_bind().dialect.name).",
             )
-
-    def add_column(self, table_name: str, column: Column[Any], **options: Any) -> None:
-        """The column; SQLite knows no sequences."""
-        _without_sequence(column)
-        super().add_column(table_name, column, **options)
 
     def _exec(self, construct: Any, *arguments: Any, **options: Any) -> Any:
         """Executes it, unless it is of a sequence; of a rebuild, what copies the rows with their numbers."""
@@ -300,6 +335,25 @@ def _without_sequence(column: Column[Any]) -> None:
     """Let a column have no default that only a sequence gives; a key of whole numbers counts by itself."""
     if isinstance(getattr(column.server_default, "arg", None), next_value):
         column.server_default = None
+
+
+def _give_names(operations: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> None:
+    """Name the constraints that operations of a batch add without a name."""
+    for operation, arguments, _ in operations:
+        if operation == "add_constraint":
+            _give_name(arguments[0])
+        elif operation == "add_column":
+            # Its constraint is an operation of its own.
+            arguments[1].unique = None
+
+
+def _give_name(constraint: Constraint) -> None:
+    """Name it as PostgreSQL would if it has no name: Alembic's batch mode takes none without."""
+    kinds = ((UniqueConstraint, "key"), (ForeignKeyConstraint, "fkey"))
+    label = next((label for kind, label in kinds if isinstance(constraint, kind)), None)
+    if constraint.name is None and label is not None:
+        columns = [each.name for each in getattr(constraint, "columns", ())]
+        constraint.name = implicit_name(str(constraint.table.name), columns, label)
 
 
 def _named_columns(operations: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> set[str]:
