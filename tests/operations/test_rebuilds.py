@@ -258,6 +258,15 @@ def test_what_a_migration_does_not_change_is_word_for_word_the_same_on_sqlite(sq
     assert rows(sqlite, "SELECT id, a, twice, m FROM t ORDER BY id") == [(1, 21, 42, 1), (10, 40, 80, None)]
 
 
+def test_what_an_interrupted_migration_of_alembic_alone_left_is_named(sqlite: Database, run: Migrate) -> None:
+    execute(sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)", "CREATE TABLE _alembic_tmp_t (id INTEGER)")
+    with pytest.raises(
+        MigrationError, match="there is a table _alembic_tmp_t, which a migration of Alembic alone leaves"
+    ):
+        run(sqlite, altered("'a', nullable=False"))
+    assert rows(sqlite, "SELECT name FROM sqlite_master WHERE name LIKE '%t'") == [("t",), ("_alembic_tmp_t",)]
+
+
 def test_a_table_strict_and_without_rowid_stays_so(sqlite: Database, run: Migrate) -> None:
     execute(sqlite, "CREATE TABLE t (k TEXT PRIMARY KEY, a INTEGER) STRICT, WITHOUT ROWID")
     run(sqlite, altered("'a', nullable=False"))

@@ -202,11 +202,22 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
             follow_columns(batch_impl, table)
             return
         assert self.connection is not None
+        self._require_no_remains(batch_impl.temp_table_name, table)
         dropped, self._dropped_indexes = self._dropped_indexes, set()
         unnamed, self._dropped_unnamed = self._dropped_unnamed, []
         names, self._dropped_names = self._dropped_names, set()
         without_unnamed(batch_impl, unnamed)
         self._rebuild = Rebuild(self.connection, batch_impl, table, dropped, names)
+
+    def _require_no_remains(self, name: str, table: Table) -> None:
+        assert self.connection is not None
+        if inspect(self.connection).has_table(name, table.schema):
+            raise MigrationError(
+                f"{table.fullname} cannot be changed in this way: there is a table {name}, which a migration of Alembic "
+                "alone leaves behind when it is interrupted.",
+                f"If {table.name} has all its rows, drop {name} (before this migration, or in it by op.execute); if "
+                "not, they are in the other.",
+            )
 
     def _drops_itself(self, name: str, table_name: str, schema: str | None) -> bool:
         """Whether a constraint is one that Alembic does not find by its name; then the rebuild takes it away.
