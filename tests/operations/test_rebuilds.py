@@ -258,10 +258,56 @@ def test_what_a_migration_does_not_change_is_word_for_word_the_same_on_sqlite(sq
     assert rows(sqlite, "SELECT id, a, twice, m FROM t ORDER BY id") == [(1, 21, 42, 1), (10, 40, 80, None)]
 
 
+def test_what_an_interrupted_migration_of_alembic_alone_left_is_named(sqlite: Database, run: Migrate) -> None:
+    execute(sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)", "CREATE TABLE _alembic_tmp_t (id INTEGER)")
+    with pytest.raises(
+        MigrationError, match="there is a table _alembic_tmp_t, which a migration of Alembic alone leaves"
+    ):
+        run(sqlite, altered("'a', nullable=False"))
+    assert rows(sqlite, "SELECT name FROM sqlite_master WHERE name LIKE '%t'") == [("t",), ("_alembic_tmp_t",)]
+
+
 def test_a_table_strict_and_without_rowid_stays_so(sqlite: Database, run: Migrate) -> None:
     execute(sqlite, "CREATE TABLE t (k TEXT PRIMARY KEY, a INTEGER) STRICT, WITHOUT ROWID")
     run(sqlite, altered("'a', nullable=False"))
     assert definitions(sqlite) == ['CREATE TABLE "t" ( k TEXT PRIMARY KEY, a INTEGER NOT NULL ) STRICT, WITHOUT ROWID']
+
+
+@pytest.mark.parametrize("key", ["k TEXT PRIMARY KEY", "k TEXT", "k TEXT, rowid TEXT"])
+def test_rows_keep_the_numbers_by_which_a_full_text_index_knows_them(sqlite: Database, run: Migrate, key: str) -> None:
+    execute(
+        sqlite,
+        f"CREATE TABLE t ({key}, a TEXT)",
+        "INSERT INTO t (k, a) VALUES ('z', 'apple'), ('y', 'banana'), ('x', 'cherry')",
+        "DELETE FROM t WHERE k = 'z'",
+        "CREATE VIRTUAL TABLE found USING fts5(a, content='t', content_rowid='_rowid_')",
+        "INSERT INTO found (found) VALUES ('rebuild')",
+    )
+    run(sqlite, altered("'a', nullable=False"))
+    assert rows(sqlite, "SELECT t._rowid_, k FROM t ORDER BY k DESC") == [(2, "y"), (3, "x")]
+    assert rows(sqlite, "SELECT k FROM t WHERE _rowid_ IN (SELECT rowid FROM found('cherry'))") == [("x",)]
+
+
+def test_rows_are_numbered_by_the_key_that_they_get(sqlite: Database, run: Migrate) -> None:
+    execute(sqlite, "CREATE TABLE t (k VARCHAR(9) PRIMARY KEY)", "INSERT INTO t VALUES ('7'), ('5')")
+    run(sqlite, altered("'k', type_=sa.Integer()"))
+    assert rows(sqlite, "SELECT rowid, k FROM t ORDER BY k") == [(5, 5), (7, 7)]
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("k INTEGER", "with op.batch_alter_table('t') as batch_op:\n    batch_op.create_primary_key('pk', ['k'])"),
+        ("k TEXT PRIMARY KEY", altered("'k', type_=sa.Integer()")),
+    ],
+)
+def test_a_row_without_a_key_gets_no_number_for_one(sqlite: Database, run: Migrate, key: str, change: str) -> None:
+    execute(sqlite, f"CREATE TABLE t ({key}, a TEXT)", "INSERT INTO t VALUES (7, 'a'), (NULL, 'b')")
+    with pytest.raises(
+        UnrepresentableValueError, match=r"t .*: column 'k' holds NULL, but becomes the number of its row"
+    ):
+        run(sqlite, change)
+    assert rows(sqlite, "SELECT a FROM t WHERE k IS NULL") == [("b",)]
 
 
 def test_operations_of_a_batch_change_what_they_name_and_nothing_else(sqlite: Database, run: Migrate) -> None:
@@ -900,6 +946,116 @@ def test_a_row_without_a_parent_is_named_when_it_is_to_have_one(
     text = head.path.read_text().replace('op.execute("UPDATE c SET up = 7 WHERE id = 2")', "pass")
     head.path.write_text(text.replace("():\n    ", f"():\n{fixed}", 1))
     migrate.upgrade(database, project)
+
+
+UNPARENTED = "would hold .*, which no row of p has as id after the migration"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("op.execute('DELETE FROM p WHERE id = 1')", r"c id=2: column 'p' would hold 1, .* \(2 such rows\)"),
+        ("op.get_bind().execute(sa.text('UPDATE p SET id = 5 WHERE id = 1'))", UNPARENTED),
+        ("op.drop_table('p')\nop.create_table('p', sa.Column('id', sa.Integer, primary_key=True))", UNPARENTED),
+        ("op.bulk_insert(sa.table('c', sa.column('id'), sa.column('p')), [{'id': 9, 'p': 9}])", UNPARENTED),
+    ],
+)
+def test_a_migration_on_sqlite_that_leaves_rows_without_their_parents_fails(
+    sqlite: Database, run: Migrate, change: str, told: str
+) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id) ON DELETE CASCADE)",
+        "INSERT INTO p VALUES (1), (2)",
+        "INSERT INTO c VALUES (1, 7), (2, 1), (3, 1)",
+    )
+    before = rows(sqlite, "SELECT * FROM c"), rows(sqlite, "SELECT * FROM p")
+    with pytest.raises(MigrationError, match=told):
+        run(sqlite, change)
+    assert (rows(sqlite, "SELECT * FROM c"), rows(sqlite, "SELECT * FROM p")) == before
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["both", "parent"])
+def test_a_parents_key_that_is_converted_needs_its_childrens_to_be(
+    sqlite: Database, run: Migrate, is_whole: bool
+) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE p (id VARCHAR(36) PRIMARY KEY)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p VARCHAR(36) REFERENCES p (id))",
+        "CREATE TABLE other (id INTEGER PRIMARY KEY, c INTEGER REFERENCES c (id))",
+        "INSERT INTO p VALUES ('0123abcd-0000-4000-8000-000000000001')",
+        "INSERT INTO c SELECT 1, id FROM p",
+        "INSERT INTO other VALUES (1, 9)",
+    )
+    parent, child = altered("'id', type_=sa.Uuid()", "p"), altered("'p', type_=sa.Uuid()", "c")
+    if is_whole:
+        run(sqlite, f"{parent}\n{child}")
+    else:
+        with pytest.raises(MigrationError, match=r"c id=1: column 'p' would hold '0123abcd-.*', which no row of p has"):
+            run(sqlite, parent)
+    assert rows(sqlite, "SELECT p.id = c.p, length(p.id) FROM p, c") == [(1, 32 if is_whole else 36)]
+
+
+def test_rows_that_had_no_parents_before_stay_in_no_migrations_way(sqlite: Database, run: Migrate) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE p (id INTEGER PRIMARY KEY, a TEXT)",
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id), q TEXT REFERENCES p (a))",
+        "INSERT INTO c VALUES (1, 7, NULL), (2, 1, 'not a key')",
+    )
+    run(sqlite, "op.execute('UPDATE c SET p = 8 WHERE id = 1')\nop.rename_table('c', 'd')")
+    run(sqlite, "op.execute('INSERT INTO p (id) VALUES (8)')\nop.execute('DELETE FROM d WHERE id = 2')")
+    assert rows(sqlite, "SELECT * FROM d") == [(1, 8, None)]
+
+
+@pytest.mark.parametrize("is_batch", [True, False], ids=["in a batch", "outside"])
+@pytest.mark.parametrize(
+    ("operation", "column"),
+    [
+        ("add_column({}sa.Column('z', sa.Text, unique=True))", "z TEXT, CONSTRAINT t_z_key UNIQUE (z)"),
+        (
+            "add_column({}sa.Column('z', sa.Integer, sa.ForeignKey('t.id'), server_default='1', nullable=False))",
+            "z INTEGER DEFAULT '1' NOT NULL, CONSTRAINT t_z_fkey FOREIGN KEY(z) REFERENCES t (id)",
+        ),
+        (
+            "add_column({}sa.Column('z', sa.DateTime, server_default=sa.func.now(), nullable=False))",
+            "z DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL",
+        ),
+        ("add_column({}sa.Column('z', sa.Text, server_default=sa.text('(hex(1))')))", "z TEXT DEFAULT (hex(1))"),
+        (
+            "add_column({}sa.Column('z', sa.Integer, sa.Computed('id * 2', persisted=True)))",
+            "z INTEGER GENERATED ALWAYS AS (id * 2) STORED",
+        ),
+        (
+            "add_column({}sa.Column('z', sa.Enum('a', name='en', native_enum=False, create_constraint=True)))",
+            "z VARCHAR(1), CONSTRAINT en CHECK (z IN ('a'))",
+        ),
+        (
+            "add_column({}sa.Column('z', sa.Boolean(create_constraint=True), server_default=sa.false()))",
+            "z BOOLEAN DEFAULT 0, CHECK (z IN (0, 1))",
+        ),
+        ("drop_column({}'u')", ""),
+        ("drop_column({}'i')", ""),
+    ],
+)
+def test_a_column_that_sqlite_cannot_add_or_drop_itself_needs_no_batch(
+    sqlite: Database, run: Migrate, operation: str, column: str, is_batch: bool
+) -> None:
+    others = {"drop_column({}'u')": "i INTEGER", "drop_column({}'i')": "u TEXT UNIQUE"}
+    kept = others.get(operation, "u TEXT UNIQUE, i INTEGER")
+    execute(
+        sqlite,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT UNIQUE, i INTEGER)",
+        "CREATE INDEX ix ON t (i)",
+        "INSERT INTO t VALUES (1, 'a', 5), (2, 'b', 6)",
+    )
+    plain, batch = f"op.{operation.format(repr('t') + ', ')}", f"batch_op.{operation.format('')}"
+    run(sqlite, f"with op.batch_alter_table('t') as batch_op:\n    {batch}" if is_batch else plain)
+    made = f'CREATE TABLE "t" ( id INTEGER PRIMARY KEY, {kept}{", " if column else ""}{column} )'
+    assert [each for each in definitions(sqlite) if "ix" not in each] == [made]
+    assert rows(sqlite, "SELECT id FROM t ORDER BY id") == [(1,), (2,)]
 
 
 @pytest.mark.parametrize("is_batch", [True, False], ids=["batch", "plain"])

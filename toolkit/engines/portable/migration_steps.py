@@ -31,7 +31,7 @@ class CheckedSteps(DefaultImpl):
 
     def _exec(self, construct: Any, *arguments: Any, **options: Any) -> Any:
         """Execute it; the record of a revision only if everything works, for it is the last of each migration."""
-        if not self.as_sql and _is_record(construct) and (revisions := _revisions(construct, self.dialect)):
+        if not self.as_sql and is_record(construct) and (revisions := _revisions(construct, self.dialect)):
             known = self._broken_at_first
             broken = {what: why for what, why in self.find_broken(known).items() if what not in known}
             if broken:
@@ -43,7 +43,8 @@ class CheckedSteps(DefaultImpl):
         return super()._exec(construct, *arguments, **options)
 
 
-def _is_record(construct: Any) -> bool:
+def is_record(construct: Any) -> bool:
+    """Whether it writes down to which revision the database was brought."""
     is_change = isinstance(construct, Insert | Update | Delete)
     return is_change and [each.name for each in construct.table.columns] == ["version_num"]
 

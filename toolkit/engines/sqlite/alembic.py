@@ -10,11 +10,27 @@ from alembic.ddl.impl import ComparisonResult
 from alembic.ddl.sqlite import SQLiteImpl as AlembicSQLiteImpl
 from alembic.operations.batch import ApplyBatchImpl
 from alembic.util import CommandError
-from sqlalchemy import BINARY, INTEGER, VARBINARY, Column, Connection, Integer, MetaData, Table, inspect, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    BINARY,
+    INTEGER,
+    VARBINARY,
+    Column,
+    Connection,
+    Constraint,
+    ForeignKeyConstraint,
+    Insert,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    inspect,
+    text,
+)
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.schema import CreateSequence, DropSequence
 from sqlalchemy.sql.functions import next_value
 
+from toolkit.core.implicit_names import implicit_name
 from toolkit.engines.portable.alembic_batch import (
     Unnamed,
     follow_columns,
@@ -22,10 +38,11 @@ from toolkit.engines.portable.alembic_batch import (
     without_unnamed,
 )
 from toolkit.engines.portable.changed_types import require_unique
-from toolkit.engines.portable.migration_steps import CheckedSteps
+from toolkit.engines.portable.migration_steps import CheckedSteps, is_record
 from toolkit.engines.sqlite.constraints import constraint_names
 from toolkit.engines.sqlite.conversions import kind_of
 from toolkit.engines.sqlite.dependents import broken_dependents, orphaned
+from toolkit.engines.sqlite.parentless import Parentless
 from toolkit.engines.sqlite.rebuild import Rebuild
 from toolkit.engines.sqlite.refused_copy import refused_copy
 from toolkit.errors import MigrationError
@@ -55,6 +72,7 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._rebuild: Rebuild | None = None
+        self._records = False
         self._dropped_indexes: set[str] = set()
         # Those without a name that are to go, by what they are and their columns.
         self._dropped_unnamed: list[Unnamed] = []
@@ -72,10 +90,12 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         self._make_anew(table_name, schema, lambda batch: batch.alter_column(table_name, column_name, **options))
 
     def add_constraint(self, const: Any, **options: Any) -> None:
-        """By making the table anew; those of types are left out, as Alembic does."""
-        if self.as_sql or const._create_rule is not None:  # noqa: SLF001 - as Alembic's own implementation asks
+        """By making the table anew; those of types are left out where the type needs none here."""
+        rule = const._create_rule  # noqa: SLF001 - as Alembic's own implementation asks
+        if self.as_sql or not (rule is None or rule(self)):
             super().add_constraint(const, **options)
             return
+        _give_name(const)
         self._make_anew(const.table.name, const.table.schema, lambda batch: batch.add_constraint(const))
 
     def drop_constraint(self, const: Any, **options: Any) -> None:
@@ -86,6 +106,27 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         table_name, schema = const.table.name, const.table.schema
         is_taken = self._drops_itself(str(const.name), table_name, schema)
         self._make_anew(table_name, schema, lambda batch: None if is_taken else batch.drop_constraint(const))
+
+    def add_column(self, table_name: str, column: Column[Any], *, schema: str | None = None, **options: Any) -> None:
+        """In place if SQLite can; it knows no sequences."""
+        _without_sequence(column)
+        try:
+            super().add_column(table_name, column, schema=schema, **options)
+        except OperationalError as error:
+            if not str(error.orig).lower().startswith("cannot add a"):
+                raise
+            added = column._copy()  # noqa: SLF001 - as Alembic's batch mode does
+            # A constraint of it is added by itself.
+            added.unique = None
+            self._make_anew(table_name, schema, lambda batch: batch.add_column(table_name, added))
+
+    def drop_column(self, table_name: str, column: Column[Any], *, schema: str | None = None, **options: Any) -> None:
+        """In place if SQLite can; else with the indexes and constraints that it is part of, as everywhere."""
+        try:
+            super().drop_column(table_name, column, schema=schema, **options)
+        except OperationalError:
+            self._require_columns(table_name, schema, {column.name})
+            self._make_anew(table_name, schema, lambda batch: batch.drop_column(table_name, column))
 
     def _make_anew(self, table_name: str, schema: str | None, change: Callable[[ApplyBatchImpl], None]) -> None:
         listeners = [("column_reflect", self.autogen_column_reflect)]
@@ -103,9 +144,16 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
 
     def find_broken(self, known: Mapping[str, str] | None) -> Mapping[str, str]:
         """The views that cannot be read, the triggers that cannot run, the foreign keys without a table."""
-        del known
         assert self.connection is not None
+        if known is None:
+            self._parentless = Parentless(self.connection, self._keeps_values)
+        else:
+            self._parentless.require_none_more()
         return broken_dependents(self.connection, "main", None) | orphaned(self.connection)
+
+    def _keeps_values(self) -> bool:
+        """Whether what runs is the record of a migration, or makes a table anew whose values stay what they are."""
+        return self._records or (self._rebuild is not None and not self._rebuild.converts)
 
     # -- batches -------------------------------------------------------------------------------------------
 
@@ -114,6 +162,7 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         if self._dropped_unnamed or self._dropped_names:
             # It was asked before.
             return True
+        _give_names(batch_op.batch)
         if all(_is_renaming(*each) for each in batch_op.batch):
             return False
         if not any(map(_adds_required, batch_op.batch)) and not super().requires_recreate_in_batch(batch_op):
@@ -153,11 +202,22 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
             follow_columns(batch_impl, table)
             return
         assert self.connection is not None
+        self._require_no_remains(batch_impl.temp_table_name, table)
         dropped, self._dropped_indexes = self._dropped_indexes, set()
         unnamed, self._dropped_unnamed = self._dropped_unnamed, []
         names, self._dropped_names = self._dropped_names, set()
         without_unnamed(batch_impl, unnamed)
         self._rebuild = Rebuild(self.connection, batch_impl, table, dropped, names)
+
+    def _require_no_remains(self, name: str, table: Table) -> None:
+        assert self.connection is not None
+        if inspect(self.connection).has_table(name, table.schema):
+            raise MigrationError(
+                f"{table.fullname} cannot be changed in this way: there is a table {name}, which a migration of Alembic "
+                "alone leaves behind when it is interrupted.",
+                f"If {table.name} has all its rows, drop {name} (before this migration, or in it by op.execute); if "
+                "not, they are in the other.",
+            )
 
     def _drops_itself(self, name: str, table_name: str, schema: str | None) -> bool:
         """Whether a constraint is one that Alembic does not find by its name; then the rebuild takes it away.
@@ -195,16 +255,17 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
                 "Use PostgreSQL or DuckDB, or let the migration leave it out here (op.get_bind().dialect.name).",
             )
 
-    def add_column(self, table_name: str, column: Column[Any], **options: Any) -> None:
-        """The column; SQLite knows no sequences."""
-        _without_sequence(column)
-        super().add_column(table_name, column, **options)
-
     def _exec(self, construct: Any, *arguments: Any, **options: Any) -> Any:
-        """Executes it, unless it is of a sequence."""
+        """Executes it, unless it is of a sequence; of a rebuild, what copies the rows with their numbers."""
         if isinstance(construct, CreateSequence | DropSequence):
             return None
-        return super()._exec(construct, *arguments, **options)
+        if self._rebuild is not None and isinstance(construct, Insert) and construct.table is self._rebuild.new_table:
+            construct = self._rebuild.copying()
+        self._records = is_record(construct)
+        try:
+            return super()._exec(construct, *arguments, **options)
+        finally:
+            self._records = False
 
     def create_index(self, index: Index, **options: Any) -> None:
         """The index; if rows are in its way, names them."""
@@ -285,6 +346,25 @@ def _without_sequence(column: Column[Any]) -> None:
     """Let a column have no default that only a sequence gives; a key of whole numbers counts by itself."""
     if isinstance(getattr(column.server_default, "arg", None), next_value):
         column.server_default = None
+
+
+def _give_names(operations: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> None:
+    """Name the constraints that operations of a batch add without a name."""
+    for operation, arguments, _ in operations:
+        if operation == "add_constraint":
+            _give_name(arguments[0])
+        elif operation == "add_column":
+            # Its constraint is an operation of its own.
+            arguments[1].unique = None
+
+
+def _give_name(constraint: Constraint) -> None:
+    """Name it as PostgreSQL would if it has no name: Alembic's batch mode takes none without."""
+    kinds = ((UniqueConstraint, "key"), (ForeignKeyConstraint, "fkey"))
+    label = next((label for kind, label in kinds if isinstance(constraint, kind)), None)
+    if constraint.name is None and label is not None:
+        columns = [each.name for each in getattr(constraint, "columns", ())]
+        constraint.name = implicit_name(str(constraint.table.name), columns, label)
 
 
 def _named_columns(operations: list[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> set[str]:

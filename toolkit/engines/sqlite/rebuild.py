@@ -25,7 +25,6 @@ from sqlalchemy import (
     Uuid,
     case,
     literal_column,
-    select,
 )
 from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import DropTable
@@ -38,6 +37,7 @@ from toolkit.engines.sqlite.conversions import conversions, kind_of
 from toolkit.engines.sqlite.definition import ColumnDefinition, TableDefinition, identifiers, normalised
 from toolkit.engines.sqlite.dependents import broken_dependents
 from toolkit.engines.sqlite.kept import WITH_COLUMN, Meant, things
+from toolkit.engines.sqlite.row_numbers import copying
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Rebuild:
         self._before = self._things()
         self._kept = self._indexes_and_triggers(dropped_indexes)
         self._new_keys: list[ForeignKeyConstraint] = []
+        self.converts = False
         self._convert()
         # Renamed at the end, by SQLite itself: then indexes, triggers, views and other tables' foreign keys follow.
         for each in self.new_table.columns:
@@ -122,9 +123,8 @@ class Rebuild:
             self._run(f"RELEASE {_SAVEPOINT}")
 
     def copying(self) -> Insert:
-        """The statement that fills the new table from the old one, as Alembic's."""
-        transfers = {name: each["expr"] for name, each in self._batch.column_transfers.items() if "expr" in each}
-        return self.new_table.insert().inline().from_select([*transfers], select(*transfers.values()))
+        """The statement that fills the new table, which is there, from the old one."""
+        return copying(self.connection, self._batch, self.old, self._definition.options)
 
     def undo(self) -> None:
         """Leave the old table as it was."""
@@ -199,6 +199,7 @@ class Rebuild:
                 continue
             if self._changes_type(old, new):
                 transfer["expr"] = self._converted(old, new.type)
+                self.converts |= transfer["expr"] is not old
             if old.nullable and not new.nullable and not new.primary_key:
                 require_not_null(self.connection, self.old, old.name)
 
