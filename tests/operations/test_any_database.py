@@ -197,6 +197,13 @@ def test_a_document_with_a_key_twice_makes_a_column_of_json_however_it_is_writte
     assert query(bare, "postgres", "SELECT pg_typeof(d)::text FROM t") == [(type_,)]
 
 
+def test_a_number_in_a_document_that_is_beyond_the_target_is_refused_by_its_row(bare: Config) -> None:
+    document = '{"a": 1e200000}'
+    fill(bare, "sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, d JSON)", f"INSERT INTO t VALUES (7, '{document}')")
+    with pytest.raises(UnrepresentableValueError, match=r"t id=7: column 'd' .*overflows"):
+        sync(bare, "sqlite", "postgres")
+
+
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])
 def test_a_unique_column_that_may_be_null_stays_so_and_numbers_go_on_where_they_stood(
     bare: Config, target: str
