@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -131,3 +132,16 @@ def test_bytes_that_are_no_text_are_no_documents(bad: bytes) -> None:
     documents = pa.array([b'"a"'] * 100 + [bad, b'\xa9"'])
     for are_certain in (are_plain, are_documents):
         assert [row for some in doubtful(documents, are_certain) for row in some.to_pylist()][-2:] == [100, 101]
+
+
+def test_lists_within_lists_take_no_more_memory_than_any_other_document() -> None:
+    # Twice the expression for each list around it: eight gigabytes for a document of 700 bytes.
+    inner = json.dumps({f"key{number}": number for number in range(60)})
+    nested = "[" * 18 + inner + "]" * 18
+    tracemalloc.start()
+    left = of_no_shape(pa.array([nested] * 20))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(left) == 20
+    assert most < 10 << 20

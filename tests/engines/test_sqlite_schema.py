@@ -333,6 +333,16 @@ def test_two_connections_of_one_snapshot_find_what_one_finds_alone(made: MakeFil
     assert found[0] == found[1]
 
 
+def test_a_document_behind_thousands_of_long_ones_is_looked_at(made: MakeFile) -> None:
+    file = made(
+        "CREATE TABLE t (d JSON); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8200) "
+        """INSERT INTO t SELECT '{"a":"' || hex(zeroblob(600)) || '"}' FROM n; INSERT INTO t VALUES ('{"a":1,"a":2}')"""
+    )
+    with connect(file) as connection:
+        connection.lock_tables(())
+        assert type(connection.schema(TypesBy.VALUES).metadata.tables["t"].c.d.type).__name__ == "JSON"
+
+
 def test_a_generated_column_may_call_what_only_one_of_the_two_connections_has(made: MakeFile, tmp_path: Path) -> None:
     file = made("PRAGMA user_version = 1")
     with closing(sqlite3.connect(tmp_path / "app.sqlite")) as connection:

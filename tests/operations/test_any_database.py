@@ -23,6 +23,7 @@ from toolkit.errors import (
     SchemaMismatchError,
     UnknownNameError,
     UnrepresentableValueError,
+    VerificationError,
 )
 from toolkit.operations.diff.compare import Status
 from toolkit.operations.status import State
@@ -195,6 +196,25 @@ def test_a_document_with_a_key_twice_makes_a_column_of_json_however_it_is_writte
     fill(bare, "sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, d JSON)", f"INSERT INTO t VALUES (1, '{document}')")
     assert sync(bare, "sqlite", "postgres").verified
     assert query(bare, "postgres", "SELECT pg_typeof(d)::text FROM t") == [(type_,)]
+
+
+def test_a_number_in_a_document_that_is_beyond_the_target_is_refused_by_its_row(bare: Config) -> None:
+    document = '{"a": 1e200000}'
+    fill(bare, "sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, d JSON)", f"INSERT INTO t VALUES (7, '{document}')")
+    with pytest.raises(UnrepresentableValueError, match=r"t id=7: column 'd' .*overflows"):
+        sync(bare, "sqlite", "postgres")
+
+
+def test_a_row_that_meets_a_condition_at_the_source_alone_is_told_with_the_option_that_asks_it_there(
+    bare: Config,
+) -> None:
+    fill(bare, "sqlite", "CREATE TABLE t (id INTEGER PRIMARY KEY, name text)", "INSERT INTO t VALUES (1, 'Ada')")
+    # SQLite takes both letters for one.
+    condition = {"t": "name LIKE 'a%'"}
+    with pytest.raises(VerificationError, match="id=1 was sent and is there, but does not meet") as refused:
+        sync(bare, "sqlite", "duckdb", where=condition)
+    assert "--where-source" in refused.value.advice
+    assert counts(sync(bare, "sqlite", "duckdb", where_source=condition)) == {"t": (1, 0, 0)}
 
 
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])

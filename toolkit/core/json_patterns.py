@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -56,13 +57,13 @@ def of_no_shape(documents: pa.Array) -> pa.Array:
 
 
 def _pattern(document: str) -> str | None:
-    """The expression of all documents of this one's shape; None where it has none."""
+    """The expression of all documents of this one's shape; None where it has none, or one is long."""
+    if len(document) > _LONGEST:
+        return None
     try:
-        value = json.loads(document)
-        pattern = rf"\A{_SPACE}{_of(value)}{_SPACE}\z"
+        return rf"\A{_SPACE}{_of(json.loads(document))}{_SPACE}\z"
     except (ValueError, RecursionError):
         return None
-    return pattern if len(pattern) <= _LONGEST else None
 
 
 def _of(value: Any, level: int = 0) -> str:
@@ -70,14 +71,24 @@ def _of(value: Any, level: int = 0) -> str:
         raise _UnusualError
     if isinstance(value, dict):
         members = (f"{_SPACE}{_key(key)}{_SPACE}:{_SPACE}{_of(each, level + 1)}{_SPACE}" for key, each in value.items())
-        return rf"(?:\{{{','.join(members) or _SPACE}\}}|null)"
+        return rf"(?:\{{{','.join(_short(members)) or _SPACE}\}}|null)"
     if isinstance(value, list):
         distinct = dict.fromkeys(_of(each, level + 1) for each in value) or {_SCALAR: None}
         if len(distinct) > _MOST_ELEMENTS:
             raise _UnusualError
-        element = f"(?:{'|'.join(distinct)}){_SPACE}"
+        element = f"(?:{'|'.join(_short(distinct))}){_SPACE}"
         return rf"(?:\[{_SPACE}(?:{element}(?:,{_SPACE}{element})*)?\]|null)"
     return _SCALAR
+
+
+def _short(parts: Iterable[str]) -> Iterator[str]:
+    """The same, as long as they are not too long together: with each list around it, an element stands there twice."""
+    left = _LONGEST
+    for part in parts:
+        left -= len(part)
+        if left < 0:
+            raise _UnusualError
+        yield part
 
 
 def _key(key: str) -> str:

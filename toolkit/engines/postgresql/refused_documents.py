@@ -21,7 +21,7 @@ def unkept_document(
 ) -> UnrepresentableValueError | None:
     """The first in a table; `rows` is what stands behind FROM."""
     keys = ", ".join(f"t.{quoted(name)}::text" for name in spec.shown_key)
-    for name in (c.name for c in spec.columns if c.type.is_document and types[c.name] == "json"):
+    for name in (c.name for c in spec.columns if c.type.is_document and types.get(c.name) == "json"):
         text = f"t.{quoted(name)}::text"
         query = f"SELECT {keys}, {text} FROM {rows} AS t WHERE {text} ~ '{UNUSUAL}' OR length({text}) > {LONG}"
         with connection.translated():

@@ -82,14 +82,15 @@ class AdbcAsking:
             shortest = longest
 
     def _fetched(self, query: str, rows: int) -> Iterator[pa.Array]:
-        """The one column of a query, as bytes, so many rows at a time."""
+        """The one column of a query of texts, as bytes, so many rows at a time."""
         with self.translated(), self.reader.cursor() as cursor:
             cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": str(rows)})
-            cursor.execute(query)
+            # The first rows fix the type: where they are all NULL, a number's, which no text is.
+            cursor.execute(f"SELECT '' UNION ALL {query}")
+            behind = 1
             for batch in cursor.fetch_record_batch():
-                # Its type is that of the first of its rows: a number's, where all are NULL.
-                is_text = pa.types.is_string(batch.schema.types[0])
-                yield batch.column(0).view(pa.binary()) if is_text else pa.nulls(batch.num_rows, pa.binary())
+                yield batch.column(0).slice(behind).view(pa.binary())
+                behind = 0
 
 
 def _value(column: pa.ChunkedArray) -> Any:

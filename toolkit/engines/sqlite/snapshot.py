@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from toolkit.compute.scratch import scratch_directory
@@ -109,8 +110,9 @@ class SqliteSnapshot(DatabaseConnection):
         The longest first. Where there are no ADBC connections, they take turns on our own.
         """
         if self._readers:
-            # A generated column may call a function that SQLAlchemy defines, and ADBC's library has not.
-            with suppress(StatementError):
+            # A generated column may call a function that SQLAlchemy defines, and ADBC's library has not. What fails
+            # behind the first rows is an error of Arrow's: that of our own is told.
+            with suppress(StatementError, pa.ArrowException, OSError):
                 return self._shared(questions, [AdbcAsking(reader, self.translated) for reader in self._readers])
         return [question(self.asking) for question in questions]
 

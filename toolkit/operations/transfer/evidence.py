@@ -30,9 +30,13 @@ class Evidence:
 
     text: str = ""
     types: Mapping[str, str] = field(default_factory=dict)
+    is_outside: bool = False
+    """It is there, but does not meet the condition that both sides are asked."""
 
     def advice(self, database: str) -> str:
-        """How the columns of these types keep what they are sent; '' without any."""
+        """How the columns of these types keep what they are sent, or another way to narrow a table; '' without any."""
+        if self.is_outside:
+            return "Let the source alone be asked: --where-source in place of --where."
         if not self.types:
             return ""
         named = ", ".join(f"{name} ({type_})" for name, type_ in self.types.items())
@@ -105,7 +109,7 @@ def _one(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch | None:
 def _told(target: Table, sent: pa.RecordBatch | None, there: pa.RecordBatch | None) -> Evidence:
     spec = target.spec
     if there is None:
-        return Evidence("" if sent is None else f"{batch_key(spec, sent, 0)} was sent and is not there")
+        return Evidence() if sent is None else _absent(target, sent)
     if sent is None:
         return Evidence(f"{batch_key(spec, there, 0)} is there and was not sent")
     types = _causing_types(target, sent)
@@ -120,6 +124,15 @@ def _told(target: Table, sent: pa.RecordBatch | None, there: pa.RecordBatch | No
     )
     text = f"{batch_key(spec, sent, 0)}: {'; '.join(values)}"
     return Evidence(text, {name: types[name] for name in differing if name in types})
+
+
+def _absent(target: Table, sent: pa.RecordBatch) -> Evidence:
+    """Of a row that is not found: what a condition means may differ by engine, and a matched row keeps its own key."""
+    spec = target.spec
+    key, told = pa.Table.from_batches([sent]).select(list(spec.key)), batch_key(spec, sent, 0)
+    if spec.where is not None and _one(target.connection.repository(spec.without_conditions()).read(keys=key)):
+        return Evidence(f"{told} was sent and is there, but does not meet the condition there", is_outside=True)
+    return Evidence(f"{told} was sent and is not there")
 
 
 def _causing_types(target: Table, sent: pa.RecordBatch) -> dict[str, str]:
