@@ -213,8 +213,8 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         assert self.connection is not None
         if inspect(self.connection).has_table(name, table.schema):
             raise MigrationError(
-                f"{table.fullname} cannot be changed in this way: there is a table {name}, which a migration of Alembic "
-                "alone leaves behind when it is interrupted.",
+                f"{table.fullname} cannot be changed in this way: there is a table {name}, which a migration of "
+                "Alembic alone leaves behind when it is interrupted.",
                 f"If {table.name} has all its rows, drop {name} (before this migration, or in it by op.execute); if "
                 "not, they are in the other.",
             )
