@@ -616,3 +616,17 @@ def test_an_archive_that_cannot_be_written_to_stops_a_push_and_keeps_every_row(w
         world.push(move=True)
     assert world.rows() == before
     assert world.live_files() == {"a": b"A"}
+
+
+def test_a_named_pipe_in_a_files_place_is_told_and_not_waited_for(config: Config) -> None:
+    world = gallery(config, "sqlite")
+    world.photo(1, "a.jpg", b"A")
+    world.row(2, json.dumps(reference("pipe", None)))
+    os.mkfifo(world.live / "pipe")
+    result = world.push()
+    assert [(each.outcome, each.key) for each in result.findings] == [(Outcome.UNREADABLE, {"id": 2})]
+    assert "'pipe': something other than a file has its name" in str(result.findings[0].reason)
+    assert result.files == 1
+    (world.live / "a.jpg").unlink()
+    restored = world.restore()
+    assert ([file.path for file in restored.findings], (world.live / "a.jpg").read_bytes()) == (["pipe"], b"A")

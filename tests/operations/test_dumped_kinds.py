@@ -36,6 +36,16 @@ def test_texts_come_back_as_what_they_were(dumped: Config) -> None:
     assert stored(dumped) == wanted
 
 
+def test_a_dumps_manifest_is_not_taken_for_the_file_of_a_table_of_its_name(config: Config, tmp_path: Path) -> None:
+    bare = replace(config, metadata="", migrations=config.root / "none", fixtures=tmp_path / "dump")
+    execute(
+        bare.database("sqlite"), "CREATE TABLE manifest (id INTEGER PRIMARY KEY)", "INSERT INTO manifest VALUES (1)"
+    )
+    dump_data(bare, "sqlite")
+    result = load_data(bare, "sqlite")
+    assert ([table.unchanged for table in result.tables], result.warnings) == ([1], ())
+
+
 @pytest.mark.parametrize(("column", "type_"), [("bytes", "bytea"), ("word", "jsonb"), ("untyped", "text")])
 def test_a_column_of_another_kind_is_refused(dumped: Config, column: str, type_: str) -> None:
     """Text is no base64, and no document, in a database whose columns are strict; nor are bytes text."""

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from toolkit.core.fixture_manifest import ATTACHMENTS
+from toolkit.core.fixture_manifest import ATTACHMENTS, MANIFEST
 from toolkit.core.plan import TransferWarning
 from toolkit.stores.fixture_files import table_of
 
@@ -27,7 +27,9 @@ def near_files(directory: Directory, tables: Collection[str]) -> Iterator[Transf
     """The files whose name is a table's, but whose form is not read; and fixtures that lie in a folder."""
     known = {_plain(table): table for table in tables}
     for name in sorted(directory.files()):
-        if table_of(name) is None and not name.startswith(".") and not name.endswith(_KEPT_ASIDE):
+        # The manifest is read as what it is; a table of its name has a file of another.
+        is_aside = name.startswith(".") or name.endswith(_KEPT_ASIDE) or name.lower() == MANIFEST
+        if table_of(name) is None and not is_aside:
             stem = unquote(name.partition(".")[0])
             if (table := known.get(_plain(stem))) is not None:
                 yield _left_out(table, name, f"its format is not supported; a file is {READ_FORMS}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -90,12 +91,21 @@ class ObjectReader:
                 if store is None:
                     return None
                 if self.root is not None:
+                    place = self.root / key.strip("/")
+                    self._refuse_waiting(key, place)
                     found = obstore.head(store, key)
-                    return _info(found, Properties(mode=permissions((self.root / key.strip("/")).stat().st_mode)))
+                    return _info(found, Properties(mode=permissions(place.stat().st_mode)))
                 # The same request as obstore's `head`, whose answer leaves attributes out.
                 result = obstore.get(store, key, options={"head": True})
                 return _info(result.meta, Properties(_kept(result.attributes)))
         return None
+
+    def _refuse_waiting(self, key: str, place: Path) -> None:
+        """Whoever opens a named pipe, as obstore does for its `head`, waits for somebody to write into it."""
+        with suppress(OSError, ValueError):
+            mode = place.stat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise StoreError(f"{self.name}: {key!r}", "something other than a file has its name", "Move it away.")
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object under `prefix`, a whole folder's name, in no particular order, a few at a time.
