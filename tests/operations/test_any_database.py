@@ -20,6 +20,7 @@ from toolkit.errors import (
     ConfigurationError,
     MissingParentError,
     RefusedRowError,
+    RepeatedKeyError,
     SchemaMismatchError,
     UnknownNameError,
     UnrepresentableValueError,
@@ -215,6 +216,13 @@ def test_a_row_that_meets_a_condition_at_the_source_alone_is_told_with_the_optio
         sync(bare, "sqlite", "duckdb", where=condition)
     assert "--where-source" in refused.value.advice
     assert counts(sync(bare, "sqlite", "duckdb", where_source=condition)) == {"t": (1, 0, 0)}
+
+
+def test_rows_whose_key_is_stored_in_two_forms_are_both_named(bare: Config) -> None:
+    rows = "('2024-01-02 00:00:00', 'a'), ('2024-01-02T00:00:00', 'b')"
+    fill(bare, "sqlite", "CREATE TABLE t (k DATETIME PRIMARY KEY, v TEXT)", f"INSERT INTO t VALUES {rows}")
+    with pytest.raises(RepeatedKeyError, match=r"2 rows of sqlite have one key, .* v=a.* v=b"):
+        sync(bare, "sqlite", "duckdb")
 
 
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])
