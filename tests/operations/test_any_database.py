@@ -20,6 +20,7 @@ from toolkit.errors import (
     ConfigurationError,
     MissingParentError,
     RefusedRowError,
+    RepeatedKeyError,
     SchemaMismatchError,
     UnknownNameError,
     UnrepresentableValueError,
@@ -215,6 +216,34 @@ def test_a_row_that_meets_a_condition_at_the_source_alone_is_told_with_the_optio
         sync(bare, "sqlite", "duckdb", where=condition)
     assert "--where-source" in refused.value.advice
     assert counts(sync(bare, "sqlite", "duckdb", where_source=condition)) == {"t": (1, 0, 0)}
+
+
+def test_rows_whose_key_is_stored_in_two_forms_are_both_named(bare: Config) -> None:
+    rows = "('2024-01-02 00:00:00', 'a'), ('2024-01-02T00:00:00', 'b')"
+    fill(bare, "sqlite", "CREATE TABLE t (k DATETIME PRIMARY KEY, v TEXT)", f"INSERT INTO t VALUES {rows}")
+    with pytest.raises(RepeatedKeyError, match=r"2 rows of sqlite have one key, .* v=a.* v=b"):
+        sync(bare, "sqlite", "duckdb")
+
+
+@pytest.mark.parametrize(
+    ("declared", "key", "type_", "stored"),
+    [
+        ("DATETIME", "2024-01-02 03:04:05", "timestamp", "2024-01-02T03:04:05"),
+        ("TIME", "03:04:00", "time", "03:04"),
+        ("UUID", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "uuid", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"),
+    ],
+)
+def test_a_row_does_not_come_a_second_time_beside_its_key_in_another_form(
+    bare: Config, declared: str, key: str, type_: str, stored: str
+) -> None:
+    fill(bare, "duckdb", f"CREATE TABLE t (k {type_} PRIMARY KEY, v text)", f"INSERT INTO t VALUES ('{key}', 'new')")
+    fill(bare, "sqlite", f"CREATE TABLE t (k {declared} PRIMARY KEY, v TEXT)", f"INSERT INTO t VALUES ('{stored}', '')")
+    with pytest.raises(UnrepresentableValueError, match="would come a second time"):
+        sync(bare, "duckdb", "sqlite")
+    execute(bare.database("sqlite"), "DELETE FROM t")
+    assert counts(sync(bare, "duckdb", "sqlite")) == {"t": (1, 0, 0)}
+    execute(bare.database("sqlite"), "UPDATE t SET v = 'old'")
+    assert counts(sync(bare, "duckdb", "sqlite")) == {"t": (0, 1, 0)}
 
 
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])

@@ -81,6 +81,10 @@ class SqliteAdapter(Adapter):
         """The condition of stored values that a key's own form does not find; None if there are none."""
         return None
 
+    def unlike_written_key(self, value: str) -> str | None:
+        """The condition of stored values beside which the same, as it is written, is another key; None without any."""
+        return None
+
 
 class Vectorised(SqliteAdapter):
     """Values that Arrow itself makes what is bound; `outgoing` says how."""

@@ -208,6 +208,15 @@ class _Uuid(Vectorised):
         texts = pc.utf8_slice_codeunits(self.form.format(values), 1, -1)
         return texts if hyphens else pc.replace_substring(texts, "-", "")
 
+    def unlike_written_key(self, value: str) -> str | None:
+        # Those of models are looked for by `require_one_form`.
+        if not isinstance(self.declared, EngineType):
+            return None
+        if self._is_binary:
+            return f"typeof({value}) <> 'blob'"
+        length = 32 if "(32)" in self.declared.definition else 36
+        return f"typeof({value}) <> 'text' OR length({value}) <> {length} OR {value} GLOB '*[A-F]*'"
+
     @property
     def _is_binary(self) -> bool:
         """Whether the column's type is stored as bytes (Advanced Alchemy's GUID), not as hexadecimal digits."""

@@ -100,6 +100,11 @@ class SqliteSnapshot(DatabaseConnection):
         return self._readers[0] if self._readers else None
 
     @property
+    def is_target(self) -> bool:
+        """Whether it writes, or looks first and is to write then."""
+        return self.write or self._looks
+
+    @property
     def asking(self) -> Asking:
         """What asks on our own connection."""
         return DriverAsking(self.driver, self.translated)

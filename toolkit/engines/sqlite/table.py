@@ -45,6 +45,8 @@ _UNLIKE = (
     "A view: leave it out, or make a table of it. A table: an index of it is damaged; see PRAGMA integrity_check, then "
     "run REINDEX."
 )
+_OTHER_KEY = "a key in another form than it is written in: its row would come a second time"
+_ONE_FORM = "Write the keys there in that form: times as 2024-01-02 03:04:05, UUIDs with small letters and hyphens."
 _NO_TEXT = "Could not decode to UTF-8"
 # Rows are sorted so many at a time: in order, random keys are inserted several times faster.
 _SORTED_ROWS = 32_768
@@ -74,16 +76,22 @@ class SqliteRepository(TableRepository):
         looked = known(self.connection, self.spec.name)
         found: dict[str, LossyCast] = {}
         for column in self.spec.columns:
-            # What was looked at for its type is not looked at again: 0.4 s of 1,000,000 rows with two columns of bytes.
-            if looked is not None and adapter(column).classes == (looked.classes.get(column.name),):
-                continue
             type_, value = declared.get(column.name, ""), self._quoted(column.name)
+            # Where it is to be written to: a row of another form of the key would be added to the one that is there.
+            is_written = column.name in self.spec.key and self.connection.is_target
+            written = adapter(column).unlike_written_key(value) if is_written else None
+            # What was looked at for its type is not looked at again: 0.4 s of 1,000,000 rows with two columns of bytes.
+            is_known = looked is not None and adapter(column).classes == (looked.classes.get(column.name),)
+            if is_known and written is None:
+                continue
             # What is read as a key's value, but not found by it, would be taken for another row.
             unlike = adapter(column).unlike_key(type_, value) if column.name in self.spec.key else None
             beside = self._beside_texts(value) if column.type.kind == Kind.TEXT and "BLOB" in type_.upper() else None
-            conditions = [each for each in (adapter(column).lossy(type_, value), unlike, beside) if each is not None]
+            asked = (adapter(column).lossy(type_, value), unlike, beside, written)
+            conditions = [each for each in asked if each is not None]
             if conditions:
-                found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions))
+                told = ("", "") if written is None else (_OTHER_KEY, _ONE_FORM)
+                found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions), *told)
         return found
 
     def _declared_types(self) -> dict[str, str]:

@@ -11,6 +11,9 @@ from toolkit.core.types import Kind
 from toolkit.engines.portable.times import DATES, require_within, timestamp_texts
 from toolkit.engines.sqlite.adapter import Vectorised
 
+_DIGIT = "[0-9]"
+_SECONDS = "????-??-?? ??:??:??"
+
 
 class Timestamp(Vectorised):
     """`2024-01-02 03:04:05.000000`, as SQLAlchemy writes it; or shorter, where no model says so."""
@@ -38,6 +41,14 @@ class Timestamp(Vectorised):
         zone = "+00:00" if self.type.carrier == Kind.TIMESTAMPTZ else ""
         return pc.binary_join_element_wise(pc.replace_substring_regex(texts, r"\.000000$", ""), zone, "")
 
+    def unlike_written_key(self, value: str) -> str | None:
+        """The condition of times that are written otherwise: with a `T`, with another zone, of fewer digits."""
+        zone = "+00:00" if isinstance(self.declared, EngineType) and self.type.carrier == Kind.TIMESTAMPTZ else ""
+        exact = f"{value} NOT GLOB '{_SECONDS}.{_DIGIT * 6}{zone}'"
+        if not isinstance(self.declared, EngineType):
+            return exact
+        return f"{value} NOT GLOB '{_SECONDS}{zone}' AND ({exact} OR {value} GLOB '*.000000{zone}')"
+
 
 class Date(Vectorised):
     """`2024-01-02`."""
@@ -62,6 +73,10 @@ class Time(Vectorised):
         if pc.any(is_end_of_day(values)).as_py():
             raise ValueError("24:00, which Python's time type cannot hold")
         return values.cast(pa.string())
+
+    def unlike_written_key(self, value: str) -> str | None:
+        """The condition of times of fewer digits."""
+        return f"{value} NOT GLOB '??:??:??.{_DIGIT * 6}'"
 
 
 class Interval(Vectorised):

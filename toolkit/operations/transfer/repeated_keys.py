@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
     from toolkit.operations.transfer.sources import Source
+
+_COUNT = "count_all"
 
 
 def require_given_keys(specs: Iterable[TableSpec], source: Source, name: str) -> None:
@@ -60,14 +64,23 @@ def repeated_key(source: Source | Connection, spec: TableSpec, name: str) -> Rep
         return None
     repository, names = source.repository(spec), list(spec.key)
     keys = pa.Table.from_batches([copied(batch, names) for batch in repository.read(BATCH_ROWS)], spec.key_schema)
-    counts = keys.group_by(names, use_threads=False).aggregate([([], "count_all")])
-    several = counts.filter(pc.greater(counts.column("count_all"), 1)).slice(0, 1)
+    counts = keys.group_by(names, use_threads=False).aggregate([([], _COUNT)])
+    several = counts.filter(pc.greater(counts.column(_COUNT), 1)).slice(0, 1)
     if not several.num_rows:
         return None
-    rows = pa.Table.from_batches(repository.read(BATCH_ROWS, keys=several.select(names)), spec.schema)
-    shown = [_shown(spec, batch) for batch in rows.slice(0, 2).to_batches(max_chunksize=1)]
-    key = batch_key(spec, rows.to_batches()[0], 0)
-    return RepeatedKeyError(name, spec.name, key, several.column("count_all")[0].as_py(), shown)
+    # Not read by their key: a database may have it in two forms, and finds neither of them by a third.
+    rows = islice(_of_key(repository.read(BATCH_ROWS), several), 2)
+    shown = [_shown(spec, batch) for batch in rows]
+    key = batch_key(spec, several.to_batches()[0], 0)
+    return RepeatedKeyError(name, spec.name, key, several.column(_COUNT)[0].as_py(), shown)
+
+
+def _of_key(batches: Iterable[pa.RecordBatch], key: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The rows with this key, each by itself."""
+    for batch in batches:
+        equal = (pc.equal(batch.column(name), key.column(name)[0]) for name in key.column_names if name != _COUNT)
+        for row in pc.indices_nonzero(reduce(pc.and_, equal)).to_pylist():
+            yield batch.slice(row, 1)
 
 
 def _shown(spec: TableSpec, batch: pa.RecordBatch) -> str:
