@@ -192,11 +192,8 @@ def test_a_row_that_goes_or_comes_by_a_trigger_of_another_table_is_caught(
         sync(config, "sqlite", "sqlite2")
 
 
-@BOTH
-@pytest.mark.parametrize("own", [0, 1], ids=["equal", "beside rows of the target"])
-def test_a_row_that_comes_by_a_trigger_into_a_table_that_was_not_empty_is_caught(
-    using: Using, target: str, own: int
-) -> None:
+def _both_with_a_row_of_one(using: Using, target: str) -> Config:
+    """An equal row of `one` on both sides, and one of `two` to be written."""
     metadata = plain("one", sa.Column("v", sa.Text))
     sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True))
     config = using(metadata)
@@ -204,6 +201,15 @@ def test_a_row_that_comes_by_a_trigger_into_a_table_that_was_not_empty_is_caught
     for name in ("sqlite", target):
         execute(config.database(name), "INSERT INTO one VALUES (1, 'a')")
     execute(config.database("sqlite"), "INSERT INTO two VALUES (1)")
+    return config
+
+
+@BOTH
+@pytest.mark.parametrize("own", [0, 1], ids=["equal", "beside rows of the target"])
+def test_a_row_that_comes_by_a_trigger_into_a_table_that_was_not_empty_is_caught(
+    using: Using, target: str, own: int
+) -> None:
+    config = _both_with_a_row_of_one(using, target)
     fires = _beside_each_row_of_two("INSERT INTO one VALUES (9, 'odd')")
     execute(config.database(target), *["INSERT INTO one VALUES (7, 'own')"] * own, *fires[target])
     shown = rf"how many rows there are as others were written \({2 + own} rows, not {1 + own}\)"
@@ -219,14 +225,8 @@ def test_a_row_that_comes_by_a_trigger_into_a_table_that_was_not_empty_is_caught
 def test_that_a_trigger_changes_a_row_that_only_the_target_has_is_told(
     using: Using, target: str, row: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    metadata = plain("one", sa.Column("v", sa.Text))
-    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True))
-    config = using(metadata)
-    create(config.database(target), metadata)
-    for name in ("sqlite", target):
-        execute(config.database(name), "INSERT INTO one VALUES (1, 'a')")
+    config = _both_with_a_row_of_one(using, target)
     fires = _beside_each_row_of_two(f"UPDATE one SET v = 'odd' WHERE id = {row}")
-    execute(config.database("sqlite"), "INSERT INTO two VALUES (1)")
     execute(config.database(target), "INSERT INTO one VALUES (7, 'own')", *fires[target])
     found = sync(config, "sqlite", target)
     assert found.verified
@@ -240,14 +240,8 @@ def test_that_a_trigger_changes_a_row_that_only_the_target_has_is_told(
 @BOTH
 def test_a_row_that_only_the_target_has_and_that_a_trigger_deletes_is_caught(using: Using, target: str) -> None:
     """It was told to be left as it is: what was there then was the source's, and its digest."""
-    metadata = plain("one", sa.Column("v", sa.Text))
-    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True))
-    config = using(metadata)
-    create(config.database(target), metadata)
-    for name in ("sqlite", target):
-        execute(config.database(name), "INSERT INTO one VALUES (1, 'a')")
+    config = _both_with_a_row_of_one(using, target)
     fires = _beside_each_row_of_two("DELETE FROM one WHERE id = 7")
-    execute(config.database("sqlite"), "INSERT INTO two VALUES (1)")
     execute(config.database(target), "INSERT INTO one VALUES (7, 'own')", *fires[target])
     with pytest.raises(VerificationError, match=r"how many rows there are .* \(1 rows, not 2\)"):
         sync(config, "sqlite", target)

@@ -6,7 +6,6 @@ import sqlite3
 import tempfile
 import time
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -122,13 +121,12 @@ class SqliteSnapshot(DatabaseConnection):
         return [question(self.asking) for question in questions]
 
     def _shared(self, questions: Sequence[Callable[[Asking], T]], askings: Sequence[Asking]) -> list[T]:
-        left, found = deque(enumerate(questions)), dict[int, T]()
+        # Each thread takes the next: to do so is one step of the interpreter.
+        left, found = iter([*enumerate(questions)]), dict[int, T]()
 
         def work(asking: Asking) -> None:
-            with suppress(IndexError):
-                while True:
-                    number, question = left.popleft()
-                    found[number] = question(asking)
+            for number, question in left:
+                found[number] = question(asking)
 
         one, other = askings
         both(lambda: work(one), lambda: work(other))
