@@ -14,9 +14,9 @@ from toolkit.core.tables import ForeignKeySpec
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.mariadb.charsets import untold
 from toolkit.engines.mariadb.keys import KeyedTable
+from toolkit.engines.mariadb.result_rows import batch_of
 from toolkit.engines.mariadb.session import BY_ROWS
 from toolkit.engines.mariadb.stored_keys import acting, deleting
-from toolkit.engines.mariadb.told import batch_of
 from toolkit.engines.mariadb.types import TEXTS, actual_type
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.lossy import ANY_VALUE

@@ -22,14 +22,14 @@ from toolkit.engines.portable.lossy import ANY_VALUE
 from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.adapters import CODEC
-from toolkit.engines.postgresql.as_sent import are_alike, beside, send
-from toolkit.engines.postgresql.beside import lies_beside, merge_from, write_from
 from toolkit.engines.postgresql.casts import is_castable
 from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns
 from toolkit.engines.postgresql.copy import RowCopy
+from toolkit.engines.postgresql.copy_within_database import lies_beside, merge_from, write_from
 from toolkit.engines.postgresql.indexes import indexes_last
 from toolkit.engines.postgresql.lossy_casts import lossy_casts
 from toolkit.engines.postgresql.parts import cut
+from toolkit.engines.postgresql.passthrough import are_alike, beside, send
 from toolkit.engines.postgresql.refused_documents import unkept_document
 from toolkit.engines.postgresql.sequences import next_numbers, statements_to_advance
 from toolkit.engines.postgresql.sql import (
@@ -265,7 +265,7 @@ class PostgresRepository(TableRepository):
         with self._filled(rows) as are_dropped:
             return copy.fill(batches) if are_dropped else copy.few(batches)
 
-    def takes_as_sent(self, source: object) -> bool:
+    def can_pass_through(self, source: object) -> bool:
         """Whether the rows of a table can be sent on as its server sends them: both have the same types."""
         return isinstance(source, PostgresRepository) and (
             self._lies_beside(source)
@@ -284,7 +284,7 @@ class PostgresRepository(TableRepository):
         merge_from(self.connection, source.spec, self.spec, keys, self.column_types(), self._conflict)
         return int(keys.num_rows)
 
-    def load_as_sent(
+    def load_passthrough(
         self, source: PostgresRepository, rows: int, passed: Callable[[int], None], *, digest: bool
     ) -> TableDigest | None:
         """Fill an empty table with about `rows` rows of another; their digest, if it is wanted."""

@@ -24,7 +24,7 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.sqlite.adapter import SqliteAdapter, Vectorised, apart
-from toolkit.engines.sqlite.any_class import AnyClass
+from toolkit.engines.sqlite.any_storage_class import AnyClass
 from toolkit.engines.sqlite.native import NATIVE, whole_addresses
 from toolkit.engines.sqlite.numbers import (
     as_decimal,

@@ -42,7 +42,7 @@ from toolkit.engines.portable.migration_steps import CheckedSteps, is_record
 from toolkit.engines.sqlite.constraints import constraint_names
 from toolkit.engines.sqlite.conversions import kind_of
 from toolkit.engines.sqlite.dependents import broken_dependents, orphaned
-from toolkit.engines.sqlite.parentless import Parentless
+from toolkit.engines.sqlite.orphaned_rows import Parentless
 from toolkit.engines.sqlite.rebuild import Rebuild
 from toolkit.engines.sqlite.refused_copy import refused_copy
 from toolkit.errors import MigrationError

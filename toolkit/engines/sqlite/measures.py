@@ -12,13 +12,13 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.schema import ColumnMeasure
 from toolkit.engines.sqlite.declared import Declared, Family
 from toolkit.engines.sqlite.documents import documents
-from toolkit.engines.sqlite.forms import ASKED, EXPECTED_CLASS, FORMS, expected, is_odd
 from toolkit.engines.sqlite.undeclared import Documents, Undeclared
+from toolkit.engines.sqlite.value_conditions import ASKED, EXPECTED_CLASS, FORMS, expected, is_odd
 
 if TYPE_CHECKING:
-    from toolkit.engines.sqlite.asking import Asking
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
     from toolkit.engines.sqlite.structure import StoredStructure
+    from toolkit.engines.sqlite.value_queries import Asking
 
 Ask = Callable[[str], Sequence[Any] | None]
 """Gives the first row of a query."""

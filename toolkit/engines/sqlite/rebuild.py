@@ -36,8 +36,8 @@ from toolkit.engines.sqlite.constraints import described, stands_for
 from toolkit.engines.sqlite.conversions import conversions, kind_of
 from toolkit.engines.sqlite.definition import ColumnDefinition, TableDefinition, identifiers, normalised
 from toolkit.engines.sqlite.dependents import broken_dependents
-from toolkit.engines.sqlite.kept import WITH_COLUMN, Meant, things
 from toolkit.engines.sqlite.row_numbers import copying
+from toolkit.engines.sqlite.schema_inventory import WITH_COLUMN, Meant, things
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:

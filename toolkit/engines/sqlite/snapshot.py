@@ -21,9 +21,9 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.workers import both
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.sqlite.adapters import SqliteCodec
-from toolkit.engines.sqlite.asking import AdbcAsking, Asking, DriverAsking
 from toolkit.engines.sqlite.copy import NeverQuietError, copy_file, has_room
 from toolkit.engines.sqlite.stage import Stage, Stages
+from toolkit.engines.sqlite.value_queries import AdbcAsking, Asking, DriverAsking
 from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError
 from toolkit.locks import WriterLock, take_writer_lock
 

@@ -15,10 +15,10 @@ from toolkit.core.schema import ColumnMeasure, Note
 from toolkit.core.types import MAX_DECIMAL_DIGITS
 from toolkit.engines.sqlite.declared import Declared, Family, text_type
 from toolkit.engines.sqlite.documents import are_texts
-from toolkit.engines.sqlite.forms import SOME_DECIMALS, SOME_DIGITS
 from toolkit.engines.sqlite.measures import measured
 from toolkit.engines.sqlite.structure import StoredStructure
 from toolkit.engines.sqlite.undeclared import Documents, Undeclared
+from toolkit.engines.sqlite.value_conditions import SOME_DECIMALS, SOME_DIGITS
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot

@@ -32,7 +32,7 @@ from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.diff.statements import grouped, lines_in_key_order, statements, with_ends
-from toolkit.operations.reflection.wanted import Wanted
+from toolkit.operations.reflection.requested_tables import Wanted
 from toolkit.operations.transfer.deletes import guard, has_to_wait
 from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.moved_values import temporary_unique_values

@@ -21,6 +21,7 @@ from toolkit.operations.migrations.alembic_session import (
     require_one_database,
 )
 from toolkit.operations.migrations.application_filters import unasked_filter
+from toolkit.operations.migrations.generated_operations import review
 from toolkit.operations.migrations.revisions import (
     exists,
     head_of,
@@ -32,7 +33,6 @@ from toolkit.operations.migrations.revisions import (
 )
 from toolkit.operations.migrations.schema_changes import describe_change
 from toolkit.operations.migrations.transactions import transaction
-from toolkit.operations.migrations.written import review
 from toolkit.operations.project import Project
 from toolkit.operations.records import is_alembic_record
 

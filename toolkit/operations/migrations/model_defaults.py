@@ -20,7 +20,7 @@ from toolkit.core.translated_sql import Translation
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.registry import ENGINES
 from toolkit.operations.migrations.revisions import exists
-from toolkit.operations.reflection.made_columns import NEXT_VALUE, is_numbered, meaning_of, text_of
+from toolkit.operations.reflection.created_columns import NEXT_VALUE, is_numbered, meaning_of, text_of
 
 if TYPE_CHECKING:
     from toolkit.config import Database

@@ -20,10 +20,10 @@ from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.records import is_own, is_record
 from toolkit.operations.reflection.converted_types import with_converted
-from toolkit.operations.reflection.joined import Joined, Pair, Side, joined, without_zone
-from toolkit.operations.reflection.made import Made, features_of, made
-from toolkit.operations.reflection.made_names import Names, names_there
-from toolkit.operations.reflection.wanted import Wanted
+from toolkit.operations.reflection.created_names import Names, names_there
+from toolkit.operations.reflection.created_tables import Made, features_of, made
+from toolkit.operations.reflection.matched_tables import Joined, Pair, Side, joined, without_zone
+from toolkit.operations.reflection.requested_tables import Wanted
 
 if TYPE_CHECKING:
     from toolkit.config import Database

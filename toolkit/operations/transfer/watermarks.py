@@ -21,8 +21,8 @@ from toolkit.core.moments import date_text
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.errors import ConfigurationError
-from toolkit.operations.transfer.kept import Kept, UnseenRows, is_of, seen_rows
 from toolkit.operations.transfer.watermark_state import STATE, lacking_state_right, naming_the_right, require_table
+from toolkit.operations.transfer.watermark_texts import Kept, UnseenRows, is_of, seen_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect

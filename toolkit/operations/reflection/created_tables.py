@@ -13,9 +13,9 @@ from toolkit.core.schema import Note, Schema
 from toolkit.engines.contract import Engine, SchemaFeatures
 from toolkit.engines.registry import engine_of_dialect
 from toolkit.operations.migrations.statements import unconnected
-from toolkit.operations.reflection.made_columns import TableMaking, columns_of, numbered_key, other_types
-from toolkit.operations.reflection.made_keys import KeysMaking, foreign_keys
-from toolkit.operations.reflection.made_names import Names
+from toolkit.operations.reflection.created_columns import TableMaking, columns_of, numbered_key, other_types
+from toolkit.operations.reflection.created_keys import KeysMaking, foreign_keys
+from toolkit.operations.reflection.created_names import Names
 
 
 @dataclass(frozen=True)

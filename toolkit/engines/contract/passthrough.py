@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class TakesAsSent(Protocol):
+class PassesThrough(Protocol):
     """A table that takes the rows of another of its engine in the form that this sends, unseen by anybody between."""
 
-    def takes_as_sent(self, source: object) -> bool:
+    def can_pass_through(self, source: object) -> bool:
         """Whether it can: no value would be another for having been read and written by its type in the models."""
 
-    def load_as_sent(
+    def load_passthrough(
         self, source: Any, rows: int, passed: Callable[[int], None], *, digest: bool
     ) -> TableDigest | None:
         """Fill the table, which must be empty, with about `rows` rows; the digest of what the source has, if wanted.

@@ -13,8 +13,8 @@ from sqlalchemy.sql.elements import BinaryExpression, UnaryExpression
 
 from toolkit.core.sql_terms import NUMBERS, Untranslatable, quoted
 from toolkit.core.verbatim import verbatim
-from toolkit.operations.reflection.made_columns import TableMaking, domain_checks, meaning_of, text_of
-from toolkit.operations.reflection.made_names import Names
+from toolkit.operations.reflection.created_columns import TableMaking, domain_checks, meaning_of, text_of
+from toolkit.operations.reflection.created_names import Names
 
 _ORDERS: dict[Any, Any] = {
     operators.desc_op: sa.desc,
