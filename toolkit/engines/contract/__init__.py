@@ -25,7 +25,7 @@ from toolkit.engines.contract.loads import (
 )
 from toolkit.engines.contract.lossy_cast import LossyCast
 from toolkit.engines.contract.parts import PART_BYTES, Part, ReadsInParts, SharesSnapshot
-from toolkit.engines.contract.passthrough import PassesThrough, TakesBeside
+from toolkit.engines.contract.passthrough import CopiesWithinDatabase, PassesThrough
 from toolkit.engines.contract.rewriting import RewritesFiles
 from toolkit.engines.contract.script import Script, TableScript
 
@@ -35,6 +35,7 @@ __all__ = [
     "CommitsParts",
     "Configured",
     "Connection",
+    "CopiesWithinDatabase",
     "Engine",
     "EngineSettings",
     "FilesRun",
@@ -55,7 +56,6 @@ __all__ = [
     "StoreAccess",
     "Table",
     "TableScript",
-    "TakesBeside",
     "Templates",
     "WrittenPart",
 ]

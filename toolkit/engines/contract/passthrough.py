@@ -30,13 +30,13 @@ class PassesThrough(Protocol):
 
 
 @runtime_checkable
-class TakesBeside(Protocol):
+class CopiesWithinDatabase(Protocol):
     """A table that takes the rows of another of the same database, which never leave the server."""
 
-    def takes_beside(self, source: object) -> bool:
+    def can_copy_within(self, source: object) -> bool:
         """Whether it can: the other is there, and its columns have the same types."""
 
-    def upsert_beside(self, source: Any, keys: pa.Table) -> int:
+    def upsert_within(self, source: Any, keys: pa.Table) -> int:
         """Write the rows with these keys, as `Table.upsert_many` does, in one statement; the number written.
 
         Raises:

@@ -25,7 +25,7 @@ from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.casts import is_castable
 from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns
 from toolkit.engines.postgresql.copy import RowCopy
-from toolkit.engines.postgresql.copy_within_database import lies_beside, merge_from, write_from
+from toolkit.engines.postgresql.copy_within_database import is_within_database, merge_from, write_from
 from toolkit.engines.postgresql.indexes import indexes_last
 from toolkit.engines.postgresql.lossy_casts import lossy_casts
 from toolkit.engines.postgresql.parts import cut
@@ -268,18 +268,18 @@ class PostgresRepository(TableRepository):
     def can_pass_through(self, source: object) -> bool:
         """Whether the rows of a table can be sent on as its server sends them: both have the same types."""
         return isinstance(source, PostgresRepository) and (
-            self._lies_beside(source)
+            self._is_within_database(source)
             or are_alike(self.spec, source.connection.facts(source.spec), self.connection.facts(self.spec))
         )
 
-    def takes_beside(self, source: object) -> bool:
+    def can_copy_within(self, source: object) -> bool:
         """Whether the rows of a table need not leave the server; keys of one collation are told apart on the way."""
-        return isinstance(source, PostgresRepository) and self._lies_beside(source) and not self.collated_key()
+        return isinstance(source, PostgresRepository) and self._is_within_database(source) and not self.collated_key()
 
-    def _lies_beside(self, source: PostgresRepository) -> bool:
-        return lies_beside(source.connection, source.spec, self.connection, self.spec)
+    def _is_within_database(self, source: PostgresRepository) -> bool:
+        return is_within_database(source.connection, source.spec, self.connection, self.spec)
 
-    def upsert_beside(self, source: PostgresRepository, keys: pa.Table) -> int:
+    def upsert_within(self, source: PostgresRepository, keys: pa.Table) -> int:
         """Merge the rows with these keys in one statement."""
         merge_from(self.connection, source.spec, self.spec, keys, self.column_types(), self._conflict)
         return int(keys.num_rows)
@@ -291,7 +291,7 @@ class PostgresRepository(TableRepository):
 
         def fill() -> None:
             with self._filled(rows):
-                if self._lies_beside(source):
+                if self._is_within_database(source):
                     write_from(self.connection, source.spec, self.spec)
                     return
                 send(source.connection, source.source(source.name), self.connection, self.spec, passed)

@@ -19,7 +19,7 @@ from toolkit.core.plan import Action, TablePlan, TableResult, merge_plan, planne
 from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
-from toolkit.engines.contract import PassesThrough, TakesBeside
+from toolkit.engines.contract import CopiesWithinDatabase, PassesThrough
 from toolkit.errors import ChangedSincePlanError, UnnamedRowError, VerificationError
 from toolkit.operations.transfer.background_digest import BackgroundDigest
 from toolkit.operations.transfer.deletes import delete_first, delete_rest, mark_removed, require_rest
@@ -287,8 +287,8 @@ def _is_verified_as_stored(plan: TablePlan, target: Connection) -> bool:
 def _merge(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Write the rows that differ; the plan has their digests."""
     repository, into, origin = target.repository(plan.spec), writer(plan, target), source.repository(plan.spec)
-    if isinstance(into, TakesBeside) and into.takes_beside(origin):
-        progress.advance(into.upsert_beside(origin, _expected(plan)[0]))
+    if isinstance(into, CopiesWithinDatabase) and into.can_copy_within(origin):
+        progress.advance(into.upsert_within(origin, _expected(plan)[0]))
     else:
         with read_ahead(_differing(plan, source, options)) as batches:
             into.upsert_many(_counted(batches, progress))
