@@ -116,6 +116,11 @@ class StoredStructure:
         return {column.name: column for column in self.columns}
 
     @property
+    def collations(self) -> frozenset[str]:
+        """By which collations the texts of its columns are compared."""
+        return frozenset((each.declared.collation or BINARY).upper() for each in self.columns)
+
+    @property
     def declared(self) -> Mapping[str, Declared]:
         """What its columns are declared as."""
         return {column.name: column.declared for column in self.columns}
