@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -431,6 +432,33 @@ def test_an_index_of_sqlites_is_left_out_by_itself_and_may_be_excluded(bare: Con
         assert {each.place for each in result.warnings if each.is_of_schema} >= {"found", "seen"}
         result = sync(bare, "sqlite", target, exclude=["found"])
         assert "found" not in {each.place for each in result.warnings if each.is_of_schema}
+
+
+def test_texts_that_a_full_text_table_has_itself_are_told_to_stay_behind(bare: Config) -> None:
+    note = ("CREATE VIRTUAL TABLE note USING fts5(body)", "INSERT INTO note VALUES ('x')")
+    fill(bare, "sqlite", AUTHORS, ROWS[0], *note, "CREATE VIRTUAL TABLE found USING fts5(body)")
+    told = {each.place: each.reason or "" for each in sync(bare, "sqlite", "duckdb").warnings if each.is_of_schema}
+    assert "index of SQLite's" in told["found"]
+    assert "texts of its own, which stay behind" in told["note"]
+    (copy,) = re.findall(r"CREATE TABLE .*(?=\.)", told["note"])
+    execute(bare.database("sqlite"), copy)
+    assert counts(sync(bare, "sqlite", "duckdb2"))["note_rows"][0] == 1
+
+
+def test_a_virtual_table_whose_module_is_not_there_does_not_stand_in_the_way(bare: Config) -> None:
+    fill(
+        bare,
+        "sqlite",
+        AUTHORS,
+        ROWS[0],
+        "CREATE VIRTUAL TABLE found USING fts4(name, tokenize=porter)",
+        "PRAGMA writable_schema = ON",
+        # As in Plex's file: the tokenizer is a function of the application's.
+        "UPDATE sqlite_schema SET sql = replace(sql, 'porter', 'icu') WHERE name = 'found'",
+    )
+    result = sync(bare, "sqlite", "duckdb")
+    assert result.verified
+    assert list(counts(result)) == ["author"]
 
 
 def test_orphans_are_named_with_the_option_that_gets_past_them(bare: Config, tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
     """All tables but virtual ones, and those that cannot be read, which is told."""
     every = structures(connection)
     unread = list(_unread(every))
-    found = [each for each in every if each.name not in {note.table for note in unread}]
+    names = {note.table for note in unread}
+    found = [each for each in every if each.name not in names]
     types: dict[str, Mapping[str, TypeEngine[Any]]] = {}
     identities, notes = {}, list[Note]()
     looked = values.undeclared(connection, found) if by is TypesBy.VALUES else {}
@@ -44,8 +45,8 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
             case TypesBy.STORAGE:
                 types[each.name] = types_by_storage(connection, each)
             case TypesBy.VALUES:
-                types[each.name], others = types_by_values(connection, each, looked[each.name])
-                notes += others
+                types[each.name], told = types_by_values(connection, each, looked[each.name])
+                notes += told
     maker = TableMaker(found, types, identities)
     metadata = maker.make()
     _add_numbers(connection, metadata)
