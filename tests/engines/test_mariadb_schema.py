@@ -9,6 +9,7 @@ from pathlib import Path
 import pymysql
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from tests.operations.databases import execute
 from tests.servers import mariadb as server
@@ -16,7 +17,7 @@ from toolkit.config import Config, load_config
 from toolkit.core.plan import NOT_CARRIED
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
-from toolkit.errors import MissingParentError
+from toolkit.errors import MissingParentError, UnrepresentableValueError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Mode, Options
@@ -480,6 +481,30 @@ def test_defaults_of_the_present_keep_their_zone_or_it_is_told_that_they_are_in_
         assert abs(word - utc) < dt.timedelta(minutes=1)
         ahead[other] = round((here - utc) / dt.timedelta(hours=1))
     assert ahead == {"sqlite": 0, "postgres": 3}
+
+
+@pytest.mark.parametrize("other", ["postgres", "sqlite", "duckdb"])
+def test_zero_dates_that_may_not_be_null_become_null_where_the_table_is_made(
+    config: Config, mariadb_url: str, other: str
+) -> None:
+    # As in WordPress.
+    server.run(
+        mariadb_url,
+        "SET sql_mode = ''",
+        "CREATE TABLE post (id int PRIMARY KEY, at datetime NOT NULL DEFAULT '0000-00-00', title text NOT NULL)",
+        "INSERT INTO post (id, title) VALUES (1, 'a')",
+    )
+    way = "--convert post.at:zero-date-as-null"
+    with pytest.raises(UnrepresentableValueError) as caught:
+        sync(config, "one", other, tables=("post",))
+    assert way in caught.value.advice
+    found = sync(config, "one", other, tables=("post",), convert=[way.partition(" ")[2]])
+    assert found.verified
+    assert ("at", "NOT NULL") in {(each.column, (each.reason or "").partition(":")[0]) for each in found.warnings}
+    again = sync(config, "one", other, tables=("post",), convert=[way.partition(" ")[2]])
+    assert [(each.inserted, each.unchanged) for each in again.tables] == [(0, 1)]
+    with pytest.raises(IntegrityError):
+        execute(config.database(other), "INSERT INTO post (id, title) VALUES (2, NULL)")
 
 
 def test_names_that_end_with_blanks_are_made_without_and_told(config: Config) -> None:

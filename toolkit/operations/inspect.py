@@ -26,7 +26,7 @@ from toolkit.models.personal_data import personal_columns
 from toolkit.operations.migrations.schema import tables_to_make
 from toolkit.operations.migrations.statements import make_statements, unconnected
 from toolkit.operations.project import Project
-from toolkit.operations.reflection.converted_types import with_converted
+from toolkit.operations.reflection.converted_types import with_converted, with_nulls
 from toolkit.operations.reflection.created_tables import Made, made
 from toolkit.operations.reflection.parts import parts
 from toolkit.operations.reflection.reasons import reason
@@ -145,7 +145,7 @@ class Look:
         require_known(connection, wanted, schema.metadata.tables)
         places = (conversion_place(schema.metadata, option) for option in wanted.convert)
         converted = frozenset((spec.name, column) for spec, column, _ in places)
-        schema = with_converted(schema, wanted.convert)
+        schema = with_nulls(with_converted(schema, wanted.convert), wanted.convert)
         # Refuses two for one column, and what makes nothing of a column's values.
         conversions(schema.metadata, (), wanted.convert)
         names, left = chosen(schema.metadata.tables, wanted)

@@ -19,7 +19,7 @@ from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.records import is_own, is_record
-from toolkit.operations.reflection.converted_types import with_converted
+from toolkit.operations.reflection.converted_types import with_converted, with_nulls
 from toolkit.operations.reflection.created_names import Names, names_there
 from toolkit.operations.reflection.created_tables import Made, features_of, made
 from toolkit.operations.reflection.matched_tables import Joined, Pair, Side, joined, without_zone
@@ -303,6 +303,8 @@ def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     _require_readable(source.name, schema, wanted)
     require_known(source, wanted, _known(schema))
     schema = with_converted(schema, wanted.convert)
+    if not is_alike:
+        schema = with_nulls(schema, wanted.convert)
     names, notes = chosen(schema.metadata.tables, wanted)
     _require_none_left(source.name, schema, names, wanted)
     there = Made(schema) if is_alike else made(schema, target.kind)
