@@ -190,9 +190,9 @@ class _Erasing:
         )
 
     def _all_lacking(self) -> Iterator[tuple[str, Lacking]]:
-        """What each own snapshot lacks and still says where it was."""
+        """What each own snapshot lacks; of what was erased, no more than whose it was."""
         for header in self._own.values():
-            yield from ((header.id, each) for each in self._archive.lacking(header) if each.outcome != ERASED)
+            yield from ((header.id, each) for each in self._archive.lacking(header))
 
     def _all_entries(self) -> Iterator[Iterator[tuple[str, FileEntry]]]:
         """The files of each own snapshot, then of each own push that moved some, with a name for it."""
@@ -247,7 +247,7 @@ class _Erasing:
                     self._catalogue.run("INSERT OR IGNORE INTO hit VALUES (?, 0)", name)
                     self._catalogue.run("UPDATE hit SET files = files + 1 WHERE snapshot = ?", name)
         for name, lacking in self._all_lacking():
-            if self._is_chosen(lacking):
+            if lacking.outcome != ERASED and self._is_chosen(lacking):
                 self._catalogue.run("INSERT OR IGNORE INTO hit VALUES (?, 0)", name)
 
     def _shared(self) -> Iterator[Finding]:
