@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,7 +39,7 @@ from toolkit.errors import (
     UnknownNameError,
 )
 from toolkit.operations.archive.backends import Backends
-from toolkit.operations.fixtures.attachments import AttachmentMode
+from toolkit.operations.fixtures.attachments import AttachmentMode, FilePutting
 from toolkit.operations.fixtures.closure import Closure
 from toolkit.operations.fixtures.dump import DumpResult, dump_data
 from toolkit.operations.fixtures.load import load_data
@@ -461,6 +462,30 @@ def test_a_store_that_keeps_other_than_it_was_given_is_found_out_before_any_row(
     finally:
         storages.unregister_backend("attachments")
         files.store.clear()
+
+
+def test_a_file_that_came_since_the_files_were_looked_at_refuses_the_load(
+    kept: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumped(kept)
+    name, content = next(iter(kept.live_files().items()))
+    shutil.rmtree(kept.live)
+    kept.run("DELETE FROM photo", "DELETE FROM album")
+    usual = FilePutting.put
+
+    def put(self: FilePutting) -> None:
+        kept.put(name, b"of the application")
+        usual(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FilePutting, "put", put)
+        with pytest.raises(ExistingFilesError, match=name):
+            loaded(kept)
+    assert (kept.live_files()[name], kept.rows()) == (b"of the application", {})
+    # The same is none that is in its way.
+    kept.put(name, content)
+    loaded(kept)
+    assert kept.rows()
 
 
 def test_rows_that_are_refused_bring_no_file(kept: Gallery) -> None:
