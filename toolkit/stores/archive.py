@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from msgspec import UNSET, structs
@@ -176,14 +176,11 @@ class Archive:
         Raises:
             UnknownNameError: none.
             ConfigurationError: several.
-            StoreError: its manifest is damaged.
+            StoreError: its manifest is damaged; or that of a newer one, of which nobody knows whose it is.
         """
         headers, problems = self.snapshots()
-        if text == LATEST and headers:
-            now = dt.datetime.now(dt.UTC)
-            own = [header for header in headers if place is not None and header.place == place]
-            found = own or [header for header in headers if header.database == database] or list(headers)
-            return ([header for header in found if not is_future(header, now)] or found)[-1]
+        if text == LATEST and (headers or problems):
+            return self._latest(headers, problems, database, place)
         found = [header for header in headers if text and header.id.startswith(text)]
         if len(found) > 1:
             raise ConfigurationError(
@@ -196,6 +193,20 @@ class Archive:
         if not found:
             raise UnknownNameError("snapshot", text, [header.id for header in headers], self.name)
         return found[0]
+
+    def _latest(
+        self, headers: Sequence[Header], problems: Mapping[str, str], database: str | None, place: str | None
+    ) -> Header:
+        now = dt.datetime.now(dt.UTC)
+        own = [header for header in headers if place is not None and header.place == place]
+        found = own or [header for header in headers if header.database == database] or list(headers)
+        present = [header for header in found if not is_future(header, now)] or found
+        latest = present[-1] if present else None
+        broken = max(problems, default="")
+        if latest is not None and broken < latest.id:
+            return latest
+        readable = "no other can be read" if latest is None else f"the latest that can be read is {latest.id}"
+        raise self._damaged_manifest(broken, f"{problems[broken]}; {readable}")
 
     def entries(self, snapshot: str) -> Iterator[FileEntry]:
         """The files of a snapshot; whoever reads to the end knows that they are all, and unchanged.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from toolkit.core.archive_manifest import Address, FileEntry, address_of
+from toolkit.core.archive_manifest import SNAPSHOTS, Address, FileEntry, address_of
 from toolkit.core.archive_origins import Origins
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.core.progress import Progress, Silent
@@ -264,6 +264,10 @@ class _Verification:
 
     def findings(self, snapshots: list[str]) -> Iterator[Finding]:
         """Every file of which something is wrong, each row once."""
+        if not snapshots and not self.broken:
+            # A store that was emptied, or another place than was meant, is not well.
+            reason = "there is no snapshot in it, so that nothing was compared"
+            yield Finding(Outcome.MISSING, object=SNAPSHOTS, reason=reason)
         if self.catalogue.one("SELECT 1 FROM wanted WHERE outcome NOT NULL") is None:
             return
         for snapshot in snapshots:
