@@ -404,3 +404,24 @@ def test_what_is_written_anew_leaves_nothing_that_an_old_key_reads(sealed: Galle
 def test_what_has_no_key_is_not_rotated(world: Gallery) -> None:
     with pytest.raises(EncryptionError, match="it is not encrypted"):
         rotate_key(world.config)
+
+
+def test_an_archive_that_lost_the_word_on_its_key_is_read_with_it_and_written_to_in_the_clear_by_nobody(
+    sealed: Gallery,
+) -> None:
+    sealed.push()
+    for each in (sealed.folder / "encryption").iterdir():
+        each.unlink()
+    own, before = sealed.config, raw(sealed)
+    assert sealed.verify(read_data=True).whole
+    sealed.config = with_keys(own)
+    for use in (sealed.push, sealed.verify):
+        with pytest.raises(EncryptionError, match="it is encrypted, and no key is given"):
+            use()
+    sealed.config = with_keys(own, TWO)
+    with pytest.raises(EncryptionError, match="not encrypted, or with another key"):
+        sealed.push()
+    assert raw(sealed) == before
+    sealed.config = own
+    sealed.push()
+    assert any(name.startswith("encryption/") for name in raw(sealed))

@@ -18,7 +18,7 @@ from toolkit.errors import DamagedObjectError, DeleteRefusedError, EncryptionErr
 from toolkit.stores.chunks import Source, cut
 from toolkit.stores.client import PART_BYTES
 from toolkit.stores.objects import ObjectInfo, ObjectStore
-from toolkit.stores.sealing import Key, keys_of, plain_size, seal, sealed_size, unseal
+from toolkit.stores.sealing import Key, is_sealed_name, keys_of, plain_size, seal, sealed_size, unseal
 
 if TYPE_CHECKING:
     from toolkit.config import Store
@@ -36,17 +36,17 @@ def open_objects(store: Store, part_bytes: int = PART_BYTES) -> ObjectStore:
         StoreError: it cannot be opened or read.
     """
     keys = keys_of(store)
-    plain = ObjectStore(store, part_bytes)
+    plain = _PlainStore(store, part_bytes)
     known = key_ids(plain)
     if not keys:
         if known:
             raise EncryptionError(plain.name, f"it is encrypted (key {', '.join(sorted(known))}), and no key is given")
         return plain
     own = {key.id for key in keys}
-    if not known and any(True for _ in plain.list()):
+    if not known and _is_of_others(ObjectStore(store, part_bytes), keys):
         raise EncryptionError(
             plain.name,
-            "a key is given, and what lies there is not encrypted",
+            "a key is given, and what lies there is not encrypted, or with another key",
             "Give an encrypted archive a place of its own, and push again; or take the key away.",
         )
     _require(plain.name, known, own)
@@ -58,6 +58,16 @@ def key_ids(store: ObjectStore) -> set[str]:
     return {info.key.removeprefix(KEYS) for info in store.list(KEYS)}
 
 
+def _is_of_others(store: ObjectStore, keys: tuple[Key, ...]) -> bool:
+    """Whether something lies in a store, and nothing that one of these keys wrote: what tells of keys may be lost."""
+    found = False
+    for info in store.list():
+        if any(key.key_of(info.key) for key in keys):
+            return False
+        found = True
+    return found
+
+
 def _require(name: str, known: set[str], own: set[str]) -> None:
     if known and not known & own:
         raise EncryptionError(
@@ -67,6 +77,21 @@ def _require(name: str, known: set[str], own: set[str]) -> None:
         raise EncryptionError(
             name, f"some of it is encrypted with key {', '.join(sorted(known - own))}, which is not given"
         )
+
+
+class _PlainStore(ObjectStore):
+    """Objects of an archive that nothing says is encrypted: what says so may be lost, and the manifests are there."""
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Every object in the folder `prefix`.
+
+        Raises:
+            EncryptionError: there is an encrypted manifest.
+        """
+        for info in super().list(prefix):
+            if info.key.startswith(SNAPSHOTS) and is_sealed_name(info.key):
+                raise EncryptionError(self.name, "it is encrypted, and no key is given")
+            yield info
 
 
 class EncryptedStore(ObjectStore):
