@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from toolkit.operations.archive.backends import JOBS, Backends
 from toolkit.operations.archive.rows import file_columns, narrow, read_cells
 from toolkit.operations.archive.sharing import present
 from toolkit.stores.catalogue import Catalogue
+from toolkit.stores.chunks import passing
 from toolkit.stores.client import client_for
 from toolkit.stores.live import ObstoreBackend
 
@@ -138,18 +139,12 @@ def send_proved(
         StoreError: it cannot be written, or other than `size` bytes came.
     """
     sent, arrived = hashlib.sha256(), hashlib.sha256()
-    target.write(path, _passing(stop.watched(chunks), sent), size=size, properties=properties)
+    target.write(path, passing(stop.watched(chunks), sent), size=size, properties=properties)
     for chunk in stop.watched(target.read(path)):
         arrived.update(chunk)
     if arrived.digest() != sent.digest():
         target.delete(path)
         raise DamagedObjectError(target.name, path, "what arrived is not what was sent, and was removed")
-
-
-def _passing(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
-    for chunk in chunks:
-        digest.update(chunk)
-        yield chunk
 
 
 def copy_files(

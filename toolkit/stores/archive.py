@@ -41,10 +41,12 @@ from toolkit.errors import (
     DamagedObjectError,
     DeleteRefusedError,
     MissingObjectError,
+    NotArrivedError,
     StoreError,
     UnknownNameError,
 )
 from toolkit.stores.archive_locks import Lock, LockKind, at_work, take_lock
+from toolkit.stores.chunks import passing
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 from toolkit.stores.zstd import compress, decompress
 
@@ -227,9 +229,13 @@ class Archive:
                     yield part
 
     def write_snapshot(self, header: Header, entries: Iterable[FileEntry], lacking: Iterable[Lacking] = ()) -> None:
-        """Write a manifest: from here on the snapshot is there."""
+        """Write a manifest: from here on the snapshot is there.
+
+        Raises:
+            NotArrivedError: the store has it not, or not as it was sent.
+        """
         own = structs.replace(header, written_at=UNSET)
-        self.store.write(snapshot_key(header.id), compress(encode_manifest(own, entries, lacking)))
+        self._write_proved(snapshot_key(header.id), compress(encode_manifest(own, entries, lacking)))
 
     def remove_snapshots(self, ids: Iterable[str]) -> None:
         """Remove manifests: from here on these snapshots are not there."""
@@ -238,9 +244,9 @@ class Archive:
     # -- what rows point at ----------------------------------------------------------------------------------------
 
     def write_moved(self, header: Header, entries: Iterable[FileEntry]) -> None:
-        """Remember what rows are about to point at."""
+        """Remember what rows are about to point at; the errors are those of `write_snapshot`."""
         whole = structs.replace(header, lacking=0, format=1, written_at=UNSET)
-        self.store.write(_MOVED + snapshot_key(header.id), compress(encode_manifest(whole, entries)))
+        self._write_proved(_MOVED + snapshot_key(header.id), compress(encode_manifest(whole, entries)))
 
     def moved(self) -> Iterator[tuple[Header, Iterator[FileEntry]]]:
         """The header of each push that moved files, and these files: rows were pointed at them.
@@ -304,6 +310,20 @@ class Archive:
             raise self._damaged_manifest(key, str(error)) from error
         except ValueError as error:
             raise self._damaged_manifest(key, f"is damaged: it {error}") from error
+
+    def _write_proved(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Store a manifest, and read it back: nothing else says what an archive has."""
+        sent, arrived = hashlib.sha256(), hashlib.sha256()
+        self.store.write(key, passing(chunks, sent))
+        try:
+            for chunk in self.store.read(key):
+                arrived.update(chunk)
+        except MissingObjectError:
+            raise NotArrivedError(self.name, key, "it was written, and is not there") from None
+        except DamagedObjectError as error:
+            raise NotArrivedError(self.name, key) from error
+        if arrived.digest() != sent.digest():
+            raise NotArrivedError(self.name, key)
 
     def _damaged_manifest(self, key: str, problem: str) -> StoreError:
         return StoreError(

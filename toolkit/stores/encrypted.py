@@ -14,7 +14,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolkit.errors import DamagedObjectError, DeleteRefusedError, EncryptionError, MissingObjectError
+from toolkit.core.archive_manifest import SNAPSHOTS
+from toolkit.errors import (
+    DamagedObjectError,
+    DeleteRefusedError,
+    EncryptionError,
+    MissingObjectError,
+    NotArrivedError,
+)
 from toolkit.stores.chunks import Source, cut
 from toolkit.stores.client import PART_BYTES
 from toolkit.stores.objects import ObjectInfo, ObjectStore
@@ -145,8 +152,10 @@ class EncryptedStore(ObjectStore):
     def write(self, key: str, chunks: Iterable[bytes] | memoryview, *, size: int | None = None) -> None:
         """Store an object, in place of what has the key, whichever encrypted it; nobody ever sees a part of it."""
         self._write(key, chunks, size)
-        with suppress(DeleteRefusedError):
-            self.forget_old([key])
+        if any(super(EncryptedStore, self).info(each.name_of(key)) for each in self._keys[1:]):
+            self._require_arrived(key)
+            with suppress(DeleteRefusedError):
+                self.forget_old([key])
 
     def _write(self, key: str, chunks: Iterable[bytes] | memoryview, size: int | None) -> None:
         self._tell_key()
@@ -195,6 +204,7 @@ class EncryptedStore(ObjectStore):
         Raises:
             MissingObjectError: it is not there any more.
             DamagedObjectError: it is not as it was written, and was not written with the first key since.
+            NotArrivedError: the store has lost or changed what was written.
             StoreError: it cannot be read or written.
         """
         for each in self._keys[1:]:
@@ -205,6 +215,8 @@ class EncryptedStore(ObjectStore):
                 except DamagedObjectError:
                     if not self._is_whole(info.key):
                         raise
+                else:
+                    self._require_arrived(info.key)
                 return
         raise MissingObjectError(self.name, info.key)
 
@@ -216,6 +228,11 @@ class EncryptedStore(ObjectStore):
         """Say in the store that nothing is encrypted with the keys behind the first any more."""
         self._tell_key()
         super().delete(KEYS + each.id for each in self._keys[1:])
+
+    def _require_arrived(self, key: str) -> None:
+        """See that what was written with the first key can be read, before another copy is removed."""
+        if not self._is_whole(key):
+            raise NotArrivedError(self.name, key, "it was written, and is not there as it was sent")
 
     def _is_whole(self, key: str) -> bool:
         """Whether an object is there that was written with the first key, and is as it was written."""
@@ -237,6 +254,8 @@ class EncryptedStore(ObjectStore):
             if not self._is_told and super().info(name) is None:
                 self.require_readable()
                 super().write(name, seal([_CHECK], self._keys[0], name))
+                if super().info(name) is None:
+                    raise NotArrivedError(self.name, name, "it was written, and is not there")
             self._is_told = True
 
 

@@ -217,6 +217,8 @@ class Mover:
 
     def _remove(self) -> None:
         self.archive.store.settle()
+        # Whoever took the lock for void may have removed what rows were pointed at since: no live file goes then.
+        self.lock.require_still_there()
         self.catalogue.run_many(
             "INSERT OR IGNORE INTO needed VALUES (?)",
             needed_places((Holder(self.database, (self.metadata,)), *self.others), self.backends),

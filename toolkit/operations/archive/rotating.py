@@ -105,6 +105,8 @@ class _Rotation:
             lock.require_still_there()
             self.store.forget_old(written)
         if not self.findings:
+            # Whoever took the lock for void may have written with an old key.
+            lock.require_still_there()
             self.store.forget_old_keys()
 
     def _old(self) -> Iterator[ObjectInfo]:
