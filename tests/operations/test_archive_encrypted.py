@@ -132,7 +132,7 @@ def test_what_is_not_encrypted_takes_no_key(world: Gallery) -> None:
 
 def test_a_dry_run_and_a_look_leave_an_empty_archive_empty(sealed: Gallery) -> None:
     sealed.push(dry_run=True)
-    assert sealed.verify().whole
+    assert [each.object for each in sealed.verify().findings] == ["snapshots/"]
     assert not sealed.folder.exists()
 
 

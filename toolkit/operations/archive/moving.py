@@ -174,16 +174,20 @@ class Mover:
 
     def _changed(self, cell: Cell, seen: Mapping[str, _Archived]) -> str | None:
         """What the row is to hold; None if there is nothing to change."""
-        parts, changed = [], 0
+        parts, changed, left = [], 0, 0
         for reference in cell.references:
             archived = seen.get(bytes(reference.raw).decode())
-            if archived is None:
+            if archived is None or not reference.is_movable:
                 parts.append(bytes(reference.raw))
+                left += archived is not None
                 continue
             sha, size, properties = archived
             parts.append(pointed_at(reference, self.backend, Address(sha).key, size, properties))
             changed += 1
-        if changed < len(seen):
+        if left:
+            reason = "its metadata are no JSON object, in which it could say where the file was; it is left as it is"
+            self.findings.append(Finding(Outcome.MALFORMED, cell.table, cell.column, cell.key, reason=reason))
+        if changed + left < len(seen):
             self._row_changed(cell.table, cell.column, cell.key)
         return column_text(parts, cell.multiple) if changed else None
 

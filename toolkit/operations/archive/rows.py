@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import pyarrow as pa
 
-from toolkit.core.archive_manifest import one_line
+from toolkit.core.archive_manifest import address_of, one_line
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.file_properties import ORIGIN, Properties, properties_of_row
 from toolkit.core.tables import Conditions, TableSpec, choose_tables, narrowed, table_spec
@@ -68,6 +68,11 @@ class Reference:
     def home(self) -> tuple[str, str]:
         """Backend and path of the live store, moved or not."""
         return self.origin or (self.backend, self.path)
+
+    @property
+    def is_movable(self) -> bool:
+        """Whether its metadata can say where it was before a move."""
+        return bytes(self.metadata).lstrip().startswith(b"{")
 
     @property
     def properties(self) -> Properties:
@@ -228,7 +233,8 @@ def _reference(raw: msgspec.Raw, backend: str | None) -> Reference:
         _number(fields, "size"),
         plain,
         one_line(bytes(raw)),
-        _origin(plain),
+        # An application that gives a row another file may keep the metadata: what they say is of the one before.
+        _origin(plain) if address_of(path) else None,
         _checksum(fields),
     )
 
