@@ -18,6 +18,8 @@ from toolkit.operations.archive.backends import Backends
 from toolkit.operations.archive.erasing import forget
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.rotating import rotate_key
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
 
 ONE, TWO = "01" * 32, "02" * 32
 Make = Callable[..., Gallery]
@@ -119,3 +121,21 @@ def test_a_restored_file_that_is_not_there_is_told_and_its_row_stays(
     assert [(each.outcome, each.path) for each in result.findings] == [(Outcome.UNWRITABLE, "a")]
     assert world.restore().written == 1
     assert b"".join(live.read("a")) == b"A"
+
+
+@pytest.mark.parametrize("folder", [".toolkit-dump/manifest.json", "photo.json", "attachments"])
+def test_a_dump_of_which_something_is_lost_fails_and_the_next_is_whole(
+    behind_proxy: Make, unreliable_s3: UnreliableProxy, folder: str
+) -> None:
+    world = behind_proxy("out")
+    world.photo(1, "a", b"A")
+    place = world.config.stores["out"]
+    lose(unreliable_s3, world, folder, "out")
+    with pytest.raises(NotArrivedError, match=folder):
+        dump_data(world.config, "sqlite", directory=place, attachments=True)
+    unreliable_s3.reliable()
+    dump_data(world.config, "sqlite", directory=place, attachments=True)
+    (world.live / "a").unlink()
+    world.run("DELETE FROM photo")
+    load_data(world.config, "sqlite", directory=place)
+    assert (list(world.rows()), world.live_files()) == ([1], {"a": b"A"})
