@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from toolkit.core.archive_manifest import ERASED, FORMAT, Address, FileEntry, Header, Lacking
+from toolkit.core.archive_manifest import ERASED, FORMAT, Address, FileEntry, Header, Lacking, addresses_in
 from toolkit.core.archive_origins import Origins, Owner
 from toolkit.core.progress import Progress, Silent
 from toolkit.engines import connect
@@ -225,7 +225,8 @@ class _Erasing:
     def _require_elsewhere(self, connection: Connection, spec: TableSpec, keys: Sequence[Mapping[str, object]]) -> None:
         """A row that was moved has its only file in the archive: it would point at nothing."""
         for cell in read_cells(connection, spec, keys_table(spec, keys)):
-            if any(self._backends.archived(each.backend, each.path) for each in cell.references):
+            is_moved = any(self._backends.archived(each.backend, each.path) for each in cell.references)
+            if is_moved or any(addresses_in(cell.mentioned)):
                 raise ArchivedRowsError(self._archive.name, cell.table, cell.column, cell.key)
 
     def _is_chosen(self, entry: FileEntry | Lacking) -> bool:
