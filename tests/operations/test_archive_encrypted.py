@@ -371,11 +371,18 @@ def test_a_prune_that_was_opened_before_somebody_wrote_with_another_key_removes_
     assert raw(sealed) == before
 
 
-def test_what_is_damaged_keeps_its_old_key(sealed: Gallery) -> None:
+@pytest.mark.parametrize("damage", ["flipped", "cut to no size"])
+def test_what_is_damaged_keeps_its_old_key(sealed: Gallery, damage: str) -> None:
     sealed.push()
     old = sealed.config
     sealed.config = with_keys(old, TWO, ONE)
-    harm(sealed, "flipped")
+    if damage == "flipped":
+        harm(sealed, damage)
+    else:
+        largest = max(raw(sealed), key=lambda name: len(raw(sealed)[name]))
+        # Two whole chunks, and less of the third than any has.
+        (sealed.folder / largest).write_bytes(raw(sealed)[largest][: 48 + 2 * 65_552 + 5 + 32])
+        assert "it is cut off, but 200000 should be" in str(sealed.verify().findings[0].reason)
     result = rotate_key(sealed.config)
     assert [finding.outcome for finding in result.findings] == [Outcome.CORRUPT]
     with pytest.raises(EncryptionError, match="which is not given"):

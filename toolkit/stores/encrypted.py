@@ -211,7 +211,9 @@ class EncryptedStore(ObjectStore):
             name = each.name_of(info.key)
             if super().info(name) is not None:
                 try:
-                    self._write(info.key, unseal(super().read(name), each, info.key, self.name), info.size)
+                    # One that is cut off may have a size that no whole one has: then reading it tells that it is.
+                    size = None if info.size < 0 else info.size
+                    self._write(info.key, unseal(super().read(name), each, info.key, self.name), size)
                 except DamagedObjectError:
                     if not self._is_whole(info.key):
                         raise

@@ -217,7 +217,9 @@ class _Verification:
         # One that was repaired may be larger or smaller as zstd than it was.
         if address.compressed and self._problem(address) is None:
             return key, None, None
-        return key, Outcome.SIZE_DIFFERS, f"{present} bytes, but {expected} should be"
+        # Of an encrypted object, the size of its content is told, which one that is cut off may have none of.
+        found = f"{present} bytes" if present >= 0 else "it is cut off"
+        return key, Outcome.SIZE_DIFFERS, f"{found}, but {expected} should be"
 
     def read_objects(self) -> None:
         """Read and hash every object that is there."""
