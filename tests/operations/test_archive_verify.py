@@ -8,6 +8,7 @@ from tests.operations.archive_example import Gallery
 from toolkit.core.archive_manifest import address_of
 from toolkit.errors import StoreError
 from toolkit.operations.archive.outcomes import Finding, Outcome
+from toolkit.operations.archive.verify import _Verification
 from toolkit.stores.zstd import compress, decompress
 
 
@@ -229,3 +230,24 @@ def test_latest_is_no_older_snapshot_in_place_of_one_that_cannot_be_read(world: 
     (manifests / f"{readable}.jsonl.zst").unlink()
     with pytest.raises(StoreError, match=r"20000101T000000Z-00000000.*; no other can be read"):
         world.verify("latest")
+
+
+def test_what_a_prune_takes_during_a_verification_is_not_missing(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    first = world.push().snapshot
+    world.run("DELETE FROM photo WHERE id = 1")
+    second = world.push().snapshot
+    usual = _Verification.read_objects
+
+    def read_objects(self: _Verification) -> None:
+        assert world.prune(last=1).removed_objects == 1
+        usual(self)
+
+    monkeypatch.setattr(_Verification, "read_objects", read_objects)
+    result = world.verify(read_data=True)
+    assert (result.findings, result.snapshots) == ((), (second,))
+    assert (result.objects, result.bytes, result.ok) == (1, 1, 1)
+    assert first not in world.archive.snapshot_ids()
