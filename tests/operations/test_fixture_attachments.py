@@ -500,11 +500,15 @@ def test_only_files_of_rows_that_are_loaded_are_put_back(kept: Gallery) -> None:
     lost(kept)
     fixture = kept.config.root / "out" / "photo.json"
     rows = [row for row in json.loads(fixture.read_text()) if row["id"] == 3]
-    unknown = {"id": 4, "file": reference("unknown", b"U")}
-    fixture.write_text(json.dumps([*rows, unknown, {"id": 5}]))
-    assert files_of(loaded(kept)) == (1, 1, 2, 0)
-    assert kept.live_files() == {"c": b"CC"}
-    assert set(kept.rows()) == {3, 4, 5}
+    unknown = [{"id": 4, "file": reference("unknown", b"U")}, {"id": 6, "file": {"filename": "x", "backend": 5}}]
+    fixture.write_text(json.dumps([*rows, *unknown, {"id": 5}, {"id": 7, "file": reference("own", b"O")}]))
+    kept.put("own", b"O")
+    done = loaded(kept)
+    assert done is not None
+    assert files_of(replace(done, problems=())) == (1, 1, 2, 0)
+    assert [each.partition(": ")[0] for each in done.problems] == ["attachments:'unknown'", "photo id=6"]
+    assert kept.live_files() == {"c": b"CC", "own": b"O"}
+    assert set(kept.rows()) == {3, 4, 5, 6, 7}
 
 
 def test_a_name_that_leads_out_of_the_store_is_refused(kept: Gallery) -> None:
