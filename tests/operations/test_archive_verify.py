@@ -237,7 +237,7 @@ def test_what_a_prune_takes_during_a_verification_is_not_missing(
 ) -> None:
     world.photo(1, "a", b"A")
     world.photo(2, "b", b"B")
-    first = world.push().snapshot
+    first = str(world.push().snapshot)
     world.run("DELETE FROM photo WHERE id = 1")
     second = world.push().snapshot
     usual = _Verification.read_objects
