@@ -37,6 +37,10 @@ class SiftedTable(ConflictFinder):
         """By column, those whose type in the database has values that reading them as the model's would change."""
         return {}
 
+    def unlike_keys(self) -> Mapping[str, LossyCast]:
+        """By key column, those with values beside which the same, as they are written, would be another key."""
+        return {}
+
     def doubts(self) -> Mapping[str, Doubt]:
         """By column, the values that reading would change, or take for others."""
         return {
