@@ -87,6 +87,12 @@ class SqliteRepository(TableRepository):
                 found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions))
         return found
 
+    def in_utc(self, column: str) -> str | None:
+        """A column of times, some of which have another zone or no seconds: as texts, these are not in their order."""
+        cell = self._quoted(column)
+        zoned = f"length({cell}) < 19 OR substr({cell}, 12) GLOB '*[-+]*' AND {cell} NOT GLOB '*+00:00'"
+        return f"datetime({cell})" if self.connection.has_rows(self.spec.table, zoned) else None
+
     def unlike_keys(self) -> dict[str, LossyCast]:
         """Keys in other forms: a row that is written would be added to the one that is there."""
         return casts_of_others(self.connection, self.spec)
