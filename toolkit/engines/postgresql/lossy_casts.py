@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shlex import quote as shell
 
 from toolkit.core.tables import TableSpec
 from toolkit.engines.contract import LossyCast
@@ -27,5 +28,5 @@ def _large_objects(table: str, column: str, value: str, beside: LossyCast | None
         f"{beside.condition} OR {is_number}" if beside else is_number,
         "the number of a large object, whose bytes would stay behind",
         f"Put the bytes into a column of their own (ADD COLUMN … bytea, then UPDATE … SET … = lo_get({value})), or "
-        f"leave the column out: --exclude-column {table}.{column}.",
+        f"leave the column out: --exclude-column {shell(table)}.{shell(column)}.",
     )

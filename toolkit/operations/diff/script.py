@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote as shell
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
@@ -105,7 +106,7 @@ def diff_sql(
 
 
 def _require_compared(table: TableDiff) -> None:
-    way_out = f"or leave it out: --exclude {table.table}."
+    way_out = f"or leave it out: --exclude {shell(table.table)}."
     if table.status is Status.FAILED:
         reason = (table.reason or "").rstrip(".")
         raise ScriptError(table.table, f"could not be compared ({reason})", f"Correct that, {way_out}")
@@ -122,7 +123,7 @@ def _require_told_apart(table: TableDiff, spec: TableSpec) -> None:
         raise ScriptError(
             table.table,
             "has no key, so that no statement can say which of its rows differ",
-            f"Have toolkit sync --delete replace all of them, or leave it out: --exclude {table.table}.",
+            f"Have toolkit sync --delete replace all of them, or leave it out: --exclude {shell(table.table)}.",
         )
 
 

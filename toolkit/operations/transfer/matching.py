@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
+from shlex import quote as shell
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -201,9 +202,10 @@ def matches(specs: Mapping[str, TableSpec], match: Mapping[str, Sequence[str]]) 
         if table not in specs:
             raise UnknownNameError("table", table, specs)
         if not specs[table].key:
+            names = ",".join(columns)
             raise ConfigurationError(
                 f"{table} has no key, which rows that --match recognises would keep.",
-                f"Name the columns that tell its rows apart as its key: --key {table}:{','.join(columns)}.",
+                f"Name the columns that tell its rows apart as its key: --key {shell(f'{table}:{names}')}.",
             )
         for column in columns:
             if column not in specs[table].column_names:
@@ -218,7 +220,7 @@ def _require_known_parents(spec: TableSpec, by: Sequence[str], waiting: Collecti
             raise ConfigurationError(
                 f"{spec.name} cannot be matched by {', '.join(fk.columns)}: it points at rows of {fk.parent}, "
                 "which are to be matched themselves.",
-                f"Name other columns: --match {spec.name}:COL,COL.",
+                f"Name other columns: --match {shell(spec.name)}:COL,COL.",
             )
 
 
