@@ -21,6 +21,7 @@ from toolkit.config import Config
 from toolkit.errors import ConfigurationError, MissingParentError, PrivilegeError, ToolkitError, VerificationError
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
+from toolkit.operations.transfer import other_rows
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.watermarks import Since
@@ -235,6 +236,19 @@ def test_that_a_trigger_changes_a_row_that_only_the_target_has_is_told(
     show_transfer(found)
     assert ("Changed by a trigger: rows of one: Of the 1 that only" in capsys.readouterr().out) is (row == 7)
     assert rows(config, target, "SELECT v FROM one WHERE id = 7") == [("odd" if row == 7 else "own",)]
+
+
+@BOTH
+def test_it_is_told_where_it_is_not_looked_whether_a_trigger_changes_rows_that_only_the_target_has(
+    using: Using, target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(other_rows, "_MOST_ROWS", 0)
+    config = touched(using, target)
+    execute(config.database(target), "DELETE FROM t WHERE id = 1", "INSERT INTO t VALUES (7, 'own', NULL)")
+    execute(config.database("sqlite"), f"UPDATE t SET at = '{_LATER}'")
+    show_transfer(sync(config, "sqlite", target))
+    told = "Not looked at: rows of t: Of the 1 that only"
+    assert told in " ".join(capsys.readouterr().out.split())
 
 
 @BOTH
