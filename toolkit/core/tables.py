@@ -47,6 +47,10 @@ class ForeignKeySpec:
     parent_columns: tuple[str, ...]
 
 
+POINTS = "toolkit_points"
+"""In a table's `info`: the foreign keys that the source has, where the target need not have them."""
+
+
 @dataclass(frozen=True)
 class TableSpec:
     """A table in its canonical schema. `key` names the columns that identify a row; without any, rows are counted.
