@@ -33,6 +33,10 @@ BOOL_TEXT = "^(t|f|true|false|TRUE|FALSE|0|1)$"
 ANY_VALUE = "1 = 1"
 """The condition where no value of a type can be read as the model's."""
 
+OTHER_KEY = "a key in another form than it is written in: its row would come a second time"
+"""What is told of keys that `unlike_keys` finds, with the advice."""
+ONE_FORM = "Write the keys there in that form: {}."
+
 _DECIMAL = re.compile(r"(?:numeric|decimal)\((\d+),(-?\d+)\)", re.IGNORECASE)
 _LENGTH = re.compile(r"\(\d+(?:,-?\d+)?\)")
 

@@ -317,6 +317,14 @@ class _Decimal(_Split):
     def encode(self, values: pa.Array) -> list[Any]:
         return [None if value is None else decimal_form(self.type, value) for value in values.to_pylist()]
 
+    @property
+    def written_form(self) -> str:
+        return "numbers without zeros at their end"
+
+    def unlike_written_key(self, value: str) -> str | None:
+        # Where a column makes texts of numbers; elsewhere no text is one.
+        return f"typeof({value}) = 'text' AND CAST(CAST({value} AS NUMERIC) AS TEXT) <> {value}"
+
 
 class _Json(_Split, Vectorised):
     places = 2

@@ -15,6 +15,7 @@ from toolkit.core.streams import others
 from toolkit.core.tables import TableSpec
 from toolkit.engines.contract import LossyCast
 from toolkit.engines.portable.codec import MISFITS
+from toolkit.engines.portable.lossy import ONE_FORM, OTHER_KEY
 from toolkit.engines.portable.selection import bound, rows_with
 from toolkit.engines.sqlite.adapters import SqliteCodec
 from toolkit.errors import UnrepresentableValueError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
 _ROWS = 32_768
-_REASON = "a key in another form than it is written in: its row would come a second time"
 
 
 def condition_of_others(connection: SqliteSnapshot, spec: TableSpec, names: Sequence[str]) -> str | None:
@@ -47,7 +47,7 @@ def casts_of_others(connection: SqliteSnapshot, spec: TableSpec) -> dict[str, Lo
     for name, condition in found.items():
         if condition is not None:
             form = connection.codec.adapter(spec.column(name)).written_form
-            casts[name] = LossyCast("", condition, _REASON, f"Write the keys there in that form: {form}.")
+            casts[name] = LossyCast("", condition, OTHER_KEY, ONE_FORM.format(form))
     return casts
 
 
