@@ -17,7 +17,7 @@ from tests.operations.outcomes import counts
 from tests.operations.test_hard_schemas import ALL, MODULE, Using, plain, rows, using
 from toolkit.cli import run
 from toolkit.cli.render import show_transfer
-from toolkit.config import Config
+from toolkit.config import Config, Database
 from toolkit.errors import ConfigurationError, MissingParentError, PrivilegeError, ToolkitError, VerificationError
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
@@ -427,3 +427,19 @@ def test_a_target_without_triggers_needs_none_held_and_says_nothing(using: Using
     result = sync(config, "sqlite", "duckdb", options=HELD)
     assert (result.verified, result.warnings) == (True, ())
     assert rows(config, "duckdb", "SELECT v FROM t") == [("new",)]
+
+
+def test_of_mariadb_whose_triggers_cannot_be_held_it_is_advised_to_drop_them(using: Using, mariadb_url: str) -> None:
+    config = using(plain("t", sa.Column("v", sa.Text)))
+    database = Database("mariadb", mariadb_url, config.root)
+    config = replace(config, databases={**config.databases, "mariadb": database})
+    create(config.database("sqlite"), plain("t", sa.Column("v", sa.Text)))
+    create(database, plain("t", sa.Column("v", sa.Text)))
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'a')")
+    execute(database, "CREATE TRIGGER odd BEFORE INSERT ON t FOR EACH ROW SET new.v = 'odd'")
+    with pytest.raises(VerificationError) as refused:
+        sync(config, "sqlite", "mariadb")
+    assert refused.value.advice.startswith("Drop what fires there for the time of the sync (odd).")
+    with pytest.raises(PrivilegeError, match="MariaDB has no way") as refused_too:
+        sync(config, "sqlite", "mariadb", options=HELD)
+    assert "owner" not in refused_too.value.advice
