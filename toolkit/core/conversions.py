@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from shlex import quote as shell
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -105,7 +106,8 @@ def conversion_advice(spec: TableSpec, column: str, value: Any) -> str:
     kept = frozenset[str]() if takes_null else AS_NULL
     usable = (name for name in _ADVISED if name not in kept and _takes(name, type_, stored))
     name = next((each for each in usable if not (is_key and conversion(each).lost)), None)
-    return "" if name is None else f"Or have it converted as the source is read: --convert {spec.name}.{column}:{name}."
+    place = shell(f"{spec.name}.{column}")
+    return "" if name is None else f"Or have it converted as the source is read: --convert {place}:{name}."
 
 
 def _takes(name: str, type_: LogicalType, stored: Stored) -> bool:

@@ -82,8 +82,20 @@ class Uuid(MariaDBAdapter):
         uuids = (None if raw is None else uuid.UUID(bytes=raw) for raw in listed)
         if actual.name == "uuid":
             _require_ordered(listed)
-        hyphens = actual.name == "uuid" or (actual.size or 0) >= _HYPHENATED or "text" in actual.name
-        return [None if each is None else str(each) if hyphens else each.hex for each in uuids]
+        return [None if each is None else str(each) if self._has_hyphens else each.hex for each in uuids]
+
+    @property
+    def pattern(self) -> str | None:
+        """How texts stand that are written here; None where the type itself has one form of each UUID."""
+        if self.actual.name not in TEXTS:
+            return None
+        hyphen = "-" if self._has_hyphens else ""
+        return f"^[0-9a-f]{{8}}({hyphen}[0-9a-f]{{4}}){{3}}{hyphen}[0-9a-f]{{12}}$"
+
+    @property
+    def _has_hyphens(self) -> bool:
+        actual = self.actual
+        return actual.name == "uuid" or (actual.size or 0) >= _HYPHENATED or "text" in actual.name
 
 
 def _require_ordered(values: Sequence[bytes | None]) -> None:

@@ -38,6 +38,14 @@ class SiftedTable(ConflictFinder):
         """By column, those whose type in the database has values that reading them as the model's would change."""
         return {}
 
+    def in_utc(self, _column: str) -> str | None:
+        """In SQL, a column of times whose texts have zones, to be compared; None where it compares by itself."""
+        return None
+
+    def unlike_keys(self) -> Mapping[str, LossyCast]:
+        """By key column, those with values beside which the same, as they are written, would be another key."""
+        return {}
+
     def doubts(self) -> Mapping[str, Doubt]:
         """By column, the values that reading would change, or take for others."""
         return {

@@ -27,7 +27,7 @@ from toolkit.engines.postgresql.conflicts import find_collation_duplicates, fold
 from toolkit.engines.postgresql.copy import RowCopy
 from toolkit.engines.postgresql.copy_within_database import is_within_database, merge_from, write_from
 from toolkit.engines.postgresql.indexes import indexes_last
-from toolkit.engines.postgresql.lossy_casts import lossy_casts
+from toolkit.engines.postgresql.lossy_casts import lossy_casts, matched, unlike_keys
 from toolkit.engines.postgresql.parts import cut
 from toolkit.engines.postgresql.passthrough import are_alike, beside, send
 from toolkit.engines.postgresql.refused_documents import unkept_document
@@ -211,7 +211,8 @@ class PostgresRepository(TableRepository):
         types = self.column_types()
         fields, matches = [], []
         for i, name in enumerate(keys.column_names):
-            cell, type_ = CODEC.adapter(self.spec.column(name)).matched(f"t.{quoted(name)}", types[name])
+            version = self.connection.raw.info.server_version
+            cell, type_ = matched(self.spec.column(name), f"t.{quoted(name)}", types[name], version)
             fields.append(f"k{i} {type_}")
             matches.append(f"{cell} = k.k{i}")
         for chunk in keys.to_batches(max_chunksize=_KEYS_A_QUERY):
@@ -223,6 +224,10 @@ class PostgresRepository(TableRepository):
         """By column, those whose type in the database has values that reading them as the model's would change."""
         actual = {name: column.type for name, column in self._columns().items()}
         return lossy_casts(self.spec, actual, self.connection.raw.info.server_version)
+
+    def unlike_keys(self) -> dict[str, LossyCast]:
+        """Keys of characters in another form than they are written in."""
+        return unlike_keys(self.spec, self.column_types(), self.connection.raw.info.server_version)
 
     def _converted(self, column: ColumnSpec, values: pa.Array) -> None:
         """Have values made into what is sent."""

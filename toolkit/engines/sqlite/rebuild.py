@@ -253,7 +253,7 @@ class Rebuild:
                 found.remove("DEFAULT")
                 found.clauses += [each for each in self._specified(new).clauses if each.kind == "DEFAULT"]
             changed[key.lower()] = found
-        self._definition.columns = changed
+        self._definition.change_columns(changed)
 
     def _stays_row_number(self, key: str, wanted: Column[Any]) -> bool:
         """Whether SQLite goes on numbering rows by it: that takes the type INTEGER, which holds every BIGINT."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from shlex import quote as shell
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -63,7 +64,7 @@ def types_by_values(
             type_ = _key_type(connection, of.name, name, declared)
         types[name] = type_
         if reason is not None:
-            notes.append(_note(of.name, name, declared, reason.replace("{place}", f"{of.name}.{name}"), type_))
+            notes.append(_note(of.name, name, declared, reason.replace("{place}", shell(f"{of.name}.{name}")), type_))
     return types, notes
 
 
