@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO
@@ -24,10 +24,10 @@ from toolkit.core.fixture_manifest import (
     decode_manifest,
 )
 from toolkit.core.json_columns import format_column
-from toolkit.core.schema import TYPES_BY_KIND
+from toolkit.core.schema import MEANT, TYPES_BY_KIND
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec
-from toolkit.core.types import AS_TEXT, Kind
+from toolkit.core.types import AS_TEXT, Kind, logical_type
 from toolkit.core.values import python_scalar, show_key
 from toolkit.errors import FixtureError, UnrepresentableValueError
 from toolkit.stores.directories import Directory
@@ -50,11 +50,18 @@ class FixtureWriter:
     directory: Directory
     form: FileForm
     tells_kinds: bool = False
-    """The manifest says of which kinds the columns are that JSON has as text, and which arrays hold others."""
+    """The manifest says of which kinds the columns are that JSON has as text, and which arrays hold others.
+
+    It also says which hold something else than they are declared for.
+    """
     written: dict[str, FixtureFile] = field(default_factory=dict)
 
-    def write(self, spec: TableSpec, batches: Iterable[pa.RecordBatch]) -> FixtureFile:
+    def write(
+        self, spec: TableSpec, batches: Iterable[pa.RecordBatch], forms: Mapping[str, str] | None = None
+    ) -> FixtureFile:
         """Write one table's rows aside, ordered by key, or without one by all columns, one row a line.
+
+        The manifest has the `forms` in which columns were stored.
 
         Raises:
             StoreError: no permission, no space.
@@ -69,12 +76,8 @@ class FixtureWriter:
             counted = Counted(file)
             with read_ahead(in_key_order(schema, lines)) as chunks:
                 write_chunks(counted, _as_array(chunks) if is_array else chunks, self.form.compression)
-        by_values = {each.name for each in spec.table.columns if each.info.get(TYPES_BY_KIND)}
-        kinds = {
-            each.name: each.type.kind for each in spec.columns if each.type.kind in _TOLD or each.name in by_values
-        }
-        told = kinds if self.tells_kinds and kinds else None
-        written = FixtureFile(name, rows.count, counted.bytes, counted.sha256, told)
+        kinds = dict(_kinds(spec)) if self.tells_kinds else None
+        written = FixtureFile(name, rows.count, counted.bytes, counted.sha256, kinds or None, dict(forms or {}) or None)
         self.written[spec.name] = written
         return written
 
@@ -108,6 +111,16 @@ class FixtureWriter:
         """Remove what this or an interrupted dump wrote aside."""
         for name in self.directory.files(STAGING):
             self.directory.remove(STAGING + name)
+
+
+def _kinds(spec: TableSpec) -> Iterator[tuple[str, str]]:
+    """The kinds of columns of which neither JSON nor a column's declaration tells them."""
+    infos = {each.name: each.info for each in spec.table.columns}
+    for each in spec.columns:
+        info = infos.get(each.name, {})
+        is_meant = MEANT not in info or logical_type(info[MEANT]) == each.type
+        if each.type.kind in _TOLD or info.get(TYPES_BY_KIND) or not is_meant:
+            yield each.name, each.type.kind
 
 
 def is_unfinished(directory: Directory) -> bool:

@@ -168,6 +168,10 @@ class Connection(Protocol):
         """Of values that are one in several forms, and are not equal here, a sentence each. Default: none are."""
         return ()
 
+    def written_forms(self, spec: TableSpec) -> Mapping[str, str | None]:
+        """By column with values, in which form all stand: "" for the usual one, None in several. Default: no others."""
+        return {}
+
     def look_first(self) -> None:
         """Keep nobody from writing until `begin_writing`; call it before anything is read. Default: nothing."""
 

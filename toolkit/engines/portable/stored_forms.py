@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from toolkit.core.tables import TableSpec
 
@@ -16,3 +16,7 @@ class OneForm:
     def told_forms(self, specs: Sequence[TableSpec]) -> Iterable[str]:
         """No value is stored in several forms."""
         return ()
+
+    def written_forms(self, spec: TableSpec) -> Mapping[str, str | None]:
+        """There is nothing to say of the form that values stand in."""
+        return {}

@@ -10,6 +10,7 @@ from toolkit.core.moments import INFINITE_DATE, is_end_of_day
 from toolkit.core.types import Kind
 from toolkit.engines.portable.times import DATES, require_within, timestamp_texts
 from toolkit.engines.sqlite.adapter import Vectorised
+from toolkit.engines.sqlite.written_forms import condition_of, form_of, time_texts
 
 _DIGIT = "[0-9]"
 _SECONDS = "????-??-?? ??:??:??"
@@ -35,6 +36,8 @@ class Timestamp(Vectorised):
     def outgoing(self, values: pa.Array) -> pa.Array:
         """An array as ADBC binds it."""
         texts = timestamp_texts(values)
+        if form := form_of(self.declared):
+            return time_texts(texts, form)
         if not isinstance(self.declared, EngineType):
             return texts
         # Of no model: as SQLite's own functions write them, with the zone that the column is declared to have.
@@ -43,6 +46,8 @@ class Timestamp(Vectorised):
 
     def unlike_written_key(self, value: str) -> str | None:
         """The condition of times that are written otherwise: with a `T`, with another zone, of fewer digits."""
+        if (form := form_of(self.declared)) and (condition := condition_of(self.type.carrier, form)):
+            return f"({condition.replace('{c}', value)}) IS FALSE"
         zone = "+00:00" if isinstance(self.declared, EngineType) and self.type.carrier == Kind.TIMESTAMPTZ else ""
         exact = f"{value} NOT GLOB '{_SECONDS}.{_DIGIT * 6}{zone}'"
         if not isinstance(self.declared, EngineType):
@@ -72,10 +77,13 @@ class Time(Vectorised):
         """An array as ADBC binds it."""
         if pc.any(is_end_of_day(values)).as_py():
             raise ValueError("24:00, which Python's time type cannot hold")
-        return values.cast(pa.string())
+        texts, form = values.cast(pa.string()), form_of(self.declared)
+        return time_texts(texts, form) if form else texts
 
     def unlike_written_key(self, value: str) -> str | None:
         """The condition of times of fewer digits."""
+        if (form := form_of(self.declared)) and (condition := condition_of(self.type.carrier, form)):
+            return f"({condition.replace('{c}', value)}) IS FALSE"
         return f"{value} NOT GLOB '??:??:??.{_DIGIT * 6}'"
 
 
