@@ -27,7 +27,8 @@ class FixtureFile:
     `kinds` are those of columns of which JSON does not tell whether they hold text, bytes or documents, and of those
     that held something else than they are declared for. `forms` are those in which an engine that has several for one
     value had all values of a column (UUIDs with hyphens or without). Only a dump without models speaks of either:
-    models say themselves what a column holds, and how.
+    models say themselves what a column holds, and how. `numbers` are those that columns give out next, where that is
+    more than one behind the greatest of the rows: all before were given out, and are not to be given out again.
     """
 
     file: str
@@ -36,6 +37,7 @@ class FixtureFile:
     sha256: str
     kinds: dict[str, str] | None = None
     forms: dict[str, str] | None = None
+    numbers: dict[str, _Count] | None = None
 
 
 @dataclass(frozen=True, slots=True)

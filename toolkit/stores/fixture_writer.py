@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,18 +57,23 @@ class FixtureWriter:
     written: dict[str, FixtureFile] = field(default_factory=dict)
 
     def write(
-        self, spec: TableSpec, batches: Iterable[pa.RecordBatch], forms: Mapping[str, str] | None = None
+        self,
+        spec: TableSpec,
+        batches: Iterable[pa.RecordBatch],
+        forms: Mapping[str, str] | None = None,
+        numbers: Mapping[str, int] | None = None,
     ) -> FixtureFile:
         """Write one table's rows aside, ordered by key, or without one by all columns, one row a line.
 
-        The manifest has the `forms` in which columns were stored.
+        The manifest has the `forms` in which columns were stored, and the `numbers` that they give out next where the
+        rows do not tell these.
 
         Raises:
             StoreError: no permission, no space.
             UnrepresentableValueError: a JSON column holds what is no JSON.
         """
         schema, order = row_order(spec)
-        rows = _Rows(order)
+        rows = _Rows(order, {name: 0 for name in numbers or {} if name in spec.column_names})
         is_array = self.form.format is Format.JSON
         formatted = rows.passing(spec, batches, *((",\n", "") if is_array else ("", "\n")))
         name = file_name(spec.name, self.form)
@@ -77,7 +82,16 @@ class FixtureWriter:
             with read_ahead(in_key_order(schema, lines)) as chunks:
                 write_chunks(counted, _as_array(chunks) if is_array else chunks, self.form.compression)
         kinds = dict(_kinds(spec)) if self.tells_kinds else None
-        written = FixtureFile(name, rows.count, counted.bytes, counted.sha256, kinds or None, dict(forms or {}) or None)
+        following = {each: (numbers or {})[each] for each, top in rows.tops.items() if (numbers or {})[each] > top + 1}
+        written = FixtureFile(
+            name,
+            rows.count,
+            counted.bytes,
+            counted.sha256,
+            kinds or None,
+            dict(forms or {}) or None,
+            following or None,
+        )
         self.written[spec.name] = written
         return written
 
@@ -195,6 +209,8 @@ class _Rows:
     """Counts rows as they pass, with what they are ordered by."""
 
     order: Callable[[pa.RecordBatch], list[pa.Array]]
+    tops: dict[str, Any] = field(default_factory=dict)
+    """By column, the greatest of its numbers so far."""
     count: int = 0
 
     def passing(
@@ -202,6 +218,8 @@ class _Rows:
     ) -> Iterator[tuple[list[pa.Array], pa.Array]]:
         for batch in batches:
             self.count += batch.num_rows
+            for name, top in self.tops.items():
+                self.tops[name] = max(top, pc.max(batch.column(name)).as_py() or 0)
             yield self.order(batch), format_rows(spec, batch, before, after)
 
 
