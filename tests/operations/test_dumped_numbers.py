@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from tests.operations.databases import connected, execute
-from toolkit import dump_data, load_data
-from toolkit.config import Config
+from tests.servers import mariadb as server
+from toolkit import dump_data, load_data, sync
+from toolkit.config import Config, load_config
 from toolkit.operations.transfer.options import Mode, Options
 
 MADE: dict[str, tuple[str, ...]] = {
@@ -48,11 +49,9 @@ def test_a_number_is_not_given_out_again_where_its_row_was_deleted(own: Config, 
     assert json.loads(manifest)["tables"]["t"]["numbers"] == {"id": 6}
     dump_data(own, source)
     assert (own.fixtures / "manifest.json").read_bytes() == manifest
-    for target in MADE:
-        if target != source:
-            execute(own.database(target), *MADE[target])
-        else:
-            execute(own.database(target), *(GONE if target == "duckdb" else GONE[:1]), *MADE[target])
+    execute(own.database(source), *(GONE if source == "duckdb" else GONE[:1]))
+    for target, made in MADE.items():
+        execute(own.database(target), *made)
         assert load_data(own, target).verified
         assert following(own, target) == 6
         # A counter that is further stays there.
@@ -65,3 +64,45 @@ def test_a_dump_of_which_the_rows_tell_it_says_nothing_of_numbers(own: Config) -
     execute(own.database("sqlite"), *MADE["sqlite"], "INSERT INTO t (word) VALUES ('a')")
     dump_data(own, "sqlite")
     assert "numbers" not in (own.fixtures / "manifest.json").read_text()
+
+
+IN_MARIADB = "CREATE TABLE t (id bigint AUTO_INCREMENT PRIMARY KEY, word varchar(9))"
+
+
+def test_numbers_of_mariadb_go_on_in_tables_that_an_application_made(
+    mariadb_server: str, mariadb_url: str, tmp_path: Path
+) -> None:
+    with server.database(mariadb_server) as back, server.database(mariadb_server) as other:
+        server.run(mariadb_url, IN_MARIADB, *ROWS)
+        server.run(back, IN_MARIADB)
+        server.run(other, IN_MARIADB)
+        named = {"TOOLKIT_ONE_URL": mariadb_url, "TOOLKIT_BACK_URL": back, "TOOLKIT_OTHER_URL": other}
+        config = replace(load_config(tmp_path, named), metadata="", fixtures=tmp_path / "dump")
+        dump_data(config, "one")
+        assert load_data(config, "back").warnings == ()
+        assert sync(config, "one", "other").warnings == ()
+        for url in (back, other):
+            assert server.run(url, "INSERT INTO t (word) VALUES ('new')", "SELECT max(id) FROM t") == [(6,)]
+            # Further there, it stays.
+            server.run(url, "INSERT INTO t (id) VALUES (40)", "DELETE FROM t WHERE id > 3")
+        load_data(config, "back")
+        sync(config, "one", "other")
+        for url in (back, other):
+            assert server.run(url, "INSERT INTO t (word) VALUES ('new')", "SELECT max(id) FROM t") == [(41,)]
+
+
+def test_a_table_that_somebody_reads_goes_on_as_before_and_that_is_told(
+    mariadb_server: str, mariadb_url: str, tmp_path: Path
+) -> None:
+    with server.database(mariadb_server) as back:
+        server.run(mariadb_url, IN_MARIADB, *ROWS)
+        server.run(back, IN_MARIADB)
+        named = {"TOOLKIT_ONE_URL": mariadb_url, "TOOLKIT_BACK_URL": back}
+        config = replace(load_config(tmp_path, named), metadata="", fixtures=tmp_path / "dump")
+        dump_data(config, "one")
+        with connected(config.database("back")) as reader:
+            reader.exec_driver_sql("SELECT count(*) FROM t").all()
+            (told,) = load_data(config, "back").warnings
+    assert told.table == "t"
+    assert told.reason.startswith("t gives out 4 next, which was given out before (")
+    assert told.reason.endswith("Run there: ALTER TABLE t AUTO_INCREMENT = 6")

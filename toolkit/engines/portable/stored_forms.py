@@ -1,10 +1,18 @@
-"""Values that are stored in one form alone: what an engine says of that which has no others."""
+"""What engines say of that which they do not have: values in several forms, work behind a commit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from toolkit.core.tables import TableSpec
+
+
+class Committed:
+    """The part of a connection for engines of which a transaction holds all that is to be done."""
+
+    def unfinished(self) -> Sequence[tuple[str, str]]:
+        """Nothing is done behind a commit."""
+        return ()
 
 
 class OneForm:
