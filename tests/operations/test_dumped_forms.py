@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.operations.databases import connected, execute
 from toolkit.config import Config, load_config
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.fixtures.load import load_data
+from toolkit.operations.sync import sync
 
 ONE, TWO = "0b4ba3f0-1c57-4cf6-9a9b-1f6c6ab5e0a1", "1b4ba3f0-1c57-4cf6-9a9b-1f6c6ab5e0a1"
 FORMS = [
@@ -98,3 +101,28 @@ def test_a_column_with_values_in_several_forms_is_told(tmp_path: Path) -> None:
     (told,) = dump_data(config, "one").warnings
     assert (told.table, told.column) == ("t", "at")
     assert "in several forms" in told.reason
+
+
+@pytest.mark.parametrize("key", ["char(32)", "binary(16)", "uuid", "text"])
+def test_what_a_strict_database_had_is_written_as_a_sync_from_it_would_write_it(
+    config: Config, tmp_path: Path, key: str
+) -> None:
+    """Of a table without rows it is not known that its times have zones, nor that its texts and bytes are UUIDs."""
+    bare = replace(config, metadata="", migrations=config.root / "none", fixtures=tmp_path / "dump")
+    own = "id uuid PRIMARY KEY, at timestamptz, local timestamp, day date, n numeric(12, 4), free numeric, done boolean"
+    row = f"'{ONE}', '2024-01-02 03:04:05.5+00', '2024-01-02', '2024-01-02', 1.25, 2.5, true"
+    execute(bare.database("postgres"), f"CREATE TABLE t ({own}, long text)", f"INSERT INTO t VALUES ({row}, 'longer')")
+    theirs = f"id {key} PRIMARY KEY, at timestamp, local datetime, day datetime, n decimal(4, 1), free numeric"
+    execute(bare.database("sqlite"), f"CREATE TABLE t ({theirs}, done integer, long varchar(3))")
+    dump_data(bare, "postgres")
+    assert load_data(bare, "sqlite").verified
+    loaded = stored(bare)
+    execute(bare.database("sqlite"), "DELETE FROM t")
+    assert sync(bare, "postgres", "sqlite").verified
+    assert loaded == stored(bare)
+
+
+def stored(config: Config) -> list[tuple[Any, ...]]:
+    """The rows, with the storage class of a value."""
+    with connected(config.database("sqlite")) as connection:
+        return [tuple(each) for each in connection.exec_driver_sql("SELECT typeof(id), * FROM t").all()]

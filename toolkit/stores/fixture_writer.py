@@ -39,8 +39,11 @@ STAGING = ".toolkit-dump/"
 _COPIED = 1 << 20
 # What a folder of attachments may hold besides is nobody's business here.
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# What columns hold that neither JSON nor the declaration of a column needs to say.
-_TOLD = AS_TEXT | {Kind.NESTED}
+# What columns hold that JSON does not say: most of it is text there, and another database has other types for it.
+_TOLD = AS_TEXT | {
+    *(Kind.NESTED, Kind.UUID, Kind.BOOL, Kind.DECIMAL),
+    *(Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE, Kind.TIME),
+}
 
 
 @dataclass
@@ -133,8 +136,10 @@ def _kinds(spec: TableSpec) -> Iterator[tuple[str, str]]:
     for each in spec.columns:
         info = infos.get(each.name, {})
         is_meant = MEANT not in info or logical_type(info[MEANT]) == each.type
-        if each.type.kind in _TOLD or info.get(TYPES_BY_KIND) or not is_meant:
+        if info.get(TYPES_BY_KIND):
             yield each.name, each.type.kind
+        elif each.type.kind in _TOLD or not is_meant:
+            yield each.name, str(each.type) if each.type.kind is Kind.DECIMAL else each.type.kind
 
 
 def is_unfinished(directory: Directory) -> bool:
