@@ -60,6 +60,24 @@ def test_a_number_is_not_given_out_again_where_its_row_was_deleted(own: Config, 
         assert following(own, target) > 6
 
 
+@pytest.mark.parametrize("is_dumped", [False, True])
+@pytest.mark.parametrize("target", ["postgres", "duckdb"])
+def test_where_the_last_number_of_64_bits_was_given_out_others_go_on_with_it(
+    config: Config, tmp_path: Path, target: str, is_dumped: bool
+) -> None:
+    """The number behind it was none to their functions: a sync, or a load, ended with an error."""
+    bare = replace(config, metadata="", migrations=config.root / "none", fixtures=tmp_path / "dump")
+    used = f"UPDATE sqlite_sequence SET seq = {2**63 - 1}"
+    execute(bare.database("sqlite"), *MADE["sqlite"], "INSERT INTO t (word) VALUES ('a')", used)
+    execute(bare.database(target), *MADE[target])
+    if is_dumped:
+        dump_data(bare, "sqlite")
+        load_data(bare, target)
+    else:
+        sync(bare, "sqlite", target)
+    assert following(bare, target) == 2**63 - 1
+
+
 def test_a_dump_of_which_the_rows_tell_it_says_nothing_of_numbers(own: Config) -> None:
     execute(own.database("sqlite"), *MADE["sqlite"], "INSERT INTO t (word) VALUES ('a')")
     dump_data(own, "sqlite")

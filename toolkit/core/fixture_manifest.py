@@ -37,7 +37,7 @@ class FixtureFile:
     sha256: str
     kinds: dict[str, str] | None = None
     forms: dict[str, str] | None = None
-    numbers: dict[str, _Count] | None = None
+    numbers: dict[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
