@@ -22,7 +22,8 @@ FORMS = [
     *(("uuid", each) for each in (ONE, ONE.upper(), ONE.replace("-", ""), bytes.fromhex(ONE.replace("-", "")))),
     *(("datetime", f"2024-01-02{each}") for each in (" 03:04:05", "T03:04:05", " 03:04:05.000000", " 03:04", "")),
     *(("datetime", f"2024-01-02T03:04:05{each}") for each in (".123", "Z", "+00:00", ".123456Z", ".000Z")),
-    *(("time", each) for each in ("03:04:05", "03:04:05.000000", "03:04", "03:04:05.120")),
+    *(("datetime", f"2024-01-02 03:04:0{each}") for each in ("5.5+00:00", "5.12", "0.05Z")),
+    *(("time", each) for each in ("03:04:05", "03:04:05.000000", "03:04", "03:04:05.120", "00:00:00.1")),
     *(("boolean", each) for each in (1, "t", "true", "False")),
     *(("text", each) for each in ("a", b"a")),
     *(("json", each) for each in ('{"a": 1}', b'{"a": 1}')),
@@ -96,7 +97,7 @@ def test_of_files_that_do_not_say_it_uuids_have_hyphens_unless_others_are_there(
 
 def test_a_column_with_values_in_several_forms_is_told(tmp_path: Path) -> None:
     config = files(tmp_path, "CREATE TABLE t (id integer PRIMARY KEY, at datetime, v boolean)")
-    rows = "(1, '2024-01-02 03:04:05', 1), (2, '2024-01-02T03:04:05', 0)"
+    rows = "(1, '2024-01-02 03:04:05', 1), (2, '2024-01-02T03:04:05', 0), (3, '2024-01-02 03:04:05.5', NULL)"
     run(tmp_path / "one.sqlite3", f"INSERT INTO t VALUES {rows}")
     (told,) = dump_data(config, "one").warnings
     assert (told.table, told.column) == ("t", "at")

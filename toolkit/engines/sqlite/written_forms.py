@@ -26,8 +26,9 @@ TRUTHS: Mapping[str, tuple[str, str]] = {
     for true, false in (("t", "f"), ("true", "false"), ("True", "False"), ("TRUE", "FALSE"), ("T", "F"))
 }
 _SECOND = ":ss"
-# None of a second's parts, all of them, three of them, or all where there are any, as Python's `isoformat` has it.
-_PARTS = ("", ".ffffff", ".fff", "[.ffffff]")
+# None of a second's parts, all of them, three of them; or all where there are any, as Python's `isoformat` has it, or
+# those up to the last that is not 0, as Go's driver has it.
+_PARTS = ("", ".ffffff", ".fff", "[.ffffff]", "[.f]")
 _ZONES = ("", "Z", "+00:00")
 _TIMES = (*(f"hh:mm{_SECOND}{part}" for part in _PARTS), "hh:mm")
 _DAY = "YYYY-MM-DD"
@@ -36,13 +37,23 @@ _MOMENTS = (*(f"{_DAY}{between}{time}" for between, time in product(" T", _TIMES
 
 def _globbed(form: str) -> str:
     """The condition of texts of a form of times."""
-    shape = "".join("?" if each.isalpha() and each not in "TZ" else each for each in form)
-    if "[" not in form:
-        return f"{{c}} GLOB '{shape}'"
-    before, _, rest = shape.partition("[")
-    parts, _, zone = rest.partition("]")
-    exact = f"{{c}} GLOB '{before}{parts}{zone}' AND {{c}} NOT GLOB '*.000000{zone}'"
-    return f"({{c}} GLOB '{before}{zone}' OR {exact})"
+    before, _, rest = form.partition("[")
+    parts, _, zone = map(_shape, rest.partition("]"))
+    whole = f"{{c}} GLOB '{_shape(before)}{zone}'"
+    if not parts:
+        return whole
+    if parts != _shape(".f"):
+        exact = f"{{c}} GLOB '{_shape(before)}{parts}{zone}' AND {{c}} NOT GLOB '*.000000{zone}'"
+    else:
+        # Another offset ends in digits, too.
+        others = "" if zone else " AND {c} NOT GLOB '*[-+]??:??'"
+        exact = f"{{c}} GLOB '{_shape(before)}.*[1-9]{zone}'{others}"
+    return f"({whole} OR {exact})"
+
+
+def _shape(form: str) -> str:
+    """The pattern of a part of a form: of what behind the point might be a zone, only digits are any."""
+    return "".join("[0-9]" if each == "f" else "?" if each.isalpha() and each not in "TZ" else each for each in form)
 
 
 def _uuid(length: int, letters: str) -> str:
@@ -100,6 +111,8 @@ def time_texts(texts: pa.Array, form: str) -> pa.Array:
         texts = pc.replace_substring(texts, " ", "T")
     if not rest.startswith(f"h:mm{_SECOND}"):
         texts = pc.replace_substring_regex(texts, r":00\.000000$", "")
+    elif "[.f]" in rest:
+        texts = pc.replace_substring_regex(texts, r"\.?0+$", "")
     elif ".ffffff" not in rest:
         texts = pc.replace_substring_regex(texts, r"000$", "") if ".fff" in rest else _without_parts(texts)
     elif "[" in rest:
