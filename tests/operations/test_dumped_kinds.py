@@ -72,6 +72,19 @@ def test_arrays_of_arrays_come_back_into_columns_that_are_declared_as_plain_ones
     assert found == values
 
 
+def test_uneven_lists_of_duckdb_come_back_into_a_table_without_rows(config: Config, tmp_path: Path) -> None:
+    """Of no rows it is not known that they are uneven; the dump says it."""
+    bare = replace(config, metadata="", migrations=config.root / "none", fixtures=tmp_path / "dump")
+    execute(bare.database("duckdb"), "CREATE TABLE a (id INTEGER PRIMARY KEY, v INTEGER[][], even INTEGER[][])")
+    execute(bare.database("duckdb"), "INSERT INTO a VALUES (1, [[1], [2, 3], NULL], [[1], [2]])")
+    dump_data(bare, "duckdb")
+    execute(bare.database("duckdb"), "DELETE FROM a")
+    assert load_data(bare, "duckdb").verified
+    with connected(bare.database("duckdb")) as connection:
+        found = connection.exec_driver_sql("SELECT v::VARCHAR, even::VARCHAR FROM a").all()
+    assert [tuple(row) for row in found] == [("[[1], [2, 3], NULL]", "[[1], [2]]")]
+
+
 def test_columns_that_a_file_leaves_out_get_the_database_s_defaults_as_its_catalogue_spells_them(
     config: Config,
 ) -> None:

@@ -12,7 +12,7 @@ class EngineType(sqltypes.UserDefinedType[Any]):
 
     `like` is the type of SQLAlchemy's whose values it holds, if there is one. Otherwise its values travel as the
     engine's own text (see `toolkit.core.adapters.native`); `elsewhere` is the type of the column that other engines
-    keep this text in.
+    keep this text in. `form` is in which of several forms that the engine may keep a value in these are written.
     """
 
     cache_ok = True
@@ -23,8 +23,9 @@ class EngineType(sqltypes.UserDefinedType[Any]):
         definition: str,
         like: sqltypes.TypeEngine[Any] | None = None,
         elsewhere: sqltypes.TypeEngine[Any] | None = None,
+        form: str | None = None,
     ) -> None:
-        self.engine, self.definition, self.like = engine, definition, like
+        self.engine, self.definition, self.like, self.form = engine, definition, like, form
         self.elsewhere = elsewhere or like or sqltypes.Text()
 
     def get_col_spec(self, **_: Any) -> str:

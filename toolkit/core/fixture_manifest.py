@@ -24,8 +24,11 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 class FixtureFile:
     """One table's file: its name, number of rows, size in bytes and SHA-256 as it lies there.
 
-    `kinds` are those of columns of which JSON does not tell whether they hold text, bytes or documents. Only a dump
-    without models speaks of them: models say themselves what a column holds.
+    `kinds` are those of columns of which JSON does not tell whether they hold text, bytes, documents, times and so on,
+    and of those that held something else than they are declared for. `forms` are those in which an engine that has
+    several for one value had all values of a column (UUIDs with hyphens or without). Only a dump without models speaks
+    of either: models say themselves what a column holds, and how. `numbers` are those that columns give out next, where
+    that is more than one behind the greatest of the rows: all before were given out, and are not to be given out again.
     """
 
     file: str
@@ -33,6 +36,8 @@ class FixtureFile:
     bytes: _Count
     sha256: str
     kinds: dict[str, str] | None = None
+    forms: dict[str, str] | None = None
+    numbers: dict[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

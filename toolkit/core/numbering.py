@@ -43,6 +43,11 @@ _USUAL = {number + more for number in _LARGEST.values() for more in (0, 1)}
 USUAL = Numbering()
 
 
+def last_of_64_bits(number: int) -> int:
+    """The number, or the last there is where it is beyond: who gave out that one, or had more bits, has none left."""
+    return min(number, _LARGEST[Kind.INT64])
+
+
 def is_beyond(number: int) -> bool:
     """Whether no integer of any engine is of this size."""
     return not -_LARGEST[Kind.INT64] - 1 <= number <= _LARGEST[Kind.INT64]

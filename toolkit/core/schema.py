@@ -20,6 +20,8 @@ class TypesBy(Enum):
     """What is stored, as it is stored, for another database of the same engine: nothing is interpreted."""
 
 
+DECLARED, MEANT = "declared", "meant"
+"""In a column's `info`: the words of its type, and the type that they mean, where it may hold values of others."""
 TYPES_BY_KIND = "types by kind"
 """In a column's `info`: by kind, the types that it may have, where its values tell which: the last takes all."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,10 +24,10 @@ from toolkit.core.fixture_manifest import (
     decode_manifest,
 )
 from toolkit.core.json_columns import format_column
-from toolkit.core.schema import TYPES_BY_KIND
+from toolkit.core.schema import MEANT, TYPES_BY_KIND
 from toolkit.core.streams import read_ahead
 from toolkit.core.tables import TableSpec
-from toolkit.core.types import AS_TEXT, Kind
+from toolkit.core.types import AS_TEXT, Kind, logical_type
 from toolkit.core.values import python_scalar, show_key
 from toolkit.errors import FixtureError, UnrepresentableValueError
 from toolkit.stores.directories import Directory
@@ -39,8 +39,11 @@ STAGING = ".toolkit-dump/"
 _COPIED = 1 << 20
 # What a folder of attachments may hold besides is nobody's business here.
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# What columns hold that neither JSON nor the declaration of a column needs to say.
-_TOLD = AS_TEXT | {Kind.NESTED}
+# What columns hold that JSON does not say: most of it is text there, and another database has other types for it.
+_TOLD = AS_TEXT | {
+    *(Kind.NESTED, Kind.UUID, Kind.BOOL, Kind.DECIMAL),
+    *(Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE, Kind.TIME),
+}
 
 
 @dataclass
@@ -50,18 +53,30 @@ class FixtureWriter:
     directory: Directory
     form: FileForm
     tells_kinds: bool = False
-    """The manifest says of which kinds the columns are that JSON has as text, and which arrays hold others."""
+    """The manifest says of which kinds the columns are that JSON has as text, and which arrays hold others.
+
+    It also says which hold something else than they are declared for.
+    """
     written: dict[str, FixtureFile] = field(default_factory=dict)
 
-    def write(self, spec: TableSpec, batches: Iterable[pa.RecordBatch]) -> FixtureFile:
+    def write(
+        self,
+        spec: TableSpec,
+        batches: Iterable[pa.RecordBatch],
+        forms: Mapping[str, str] | None = None,
+        numbers: Mapping[str, int] | None = None,
+    ) -> FixtureFile:
         """Write one table's rows aside, ordered by key, or without one by all columns, one row a line.
+
+        The manifest has the `forms` in which columns were stored, and the `numbers` that they give out next where the
+        rows do not tell these.
 
         Raises:
             StoreError: no permission, no space.
             UnrepresentableValueError: a JSON column holds what is no JSON.
         """
         schema, order = row_order(spec)
-        rows = _Rows(order)
+        rows = _Rows(order, {name: 0 for name in numbers or {} if name in spec.column_names})
         is_array = self.form.format is Format.JSON
         formatted = rows.passing(spec, batches, *((",\n", "") if is_array else ("", "\n")))
         name = file_name(spec.name, self.form)
@@ -69,12 +84,17 @@ class FixtureWriter:
             counted = Counted(file)
             with read_ahead(in_key_order(schema, lines)) as chunks:
                 write_chunks(counted, _as_array(chunks) if is_array else chunks, self.form.compression)
-        by_values = {each.name for each in spec.table.columns if each.info.get(TYPES_BY_KIND)}
-        kinds = {
-            each.name: each.type.kind for each in spec.columns if each.type.kind in _TOLD or each.name in by_values
-        }
-        told = kinds if self.tells_kinds and kinds else None
-        written = FixtureFile(name, rows.count, counted.bytes, counted.sha256, told)
+        kinds = dict(_kinds(spec)) if self.tells_kinds else None
+        following = {each: (numbers or {})[each] for each, top in rows.tops.items() if (numbers or {})[each] > top + 1}
+        written = FixtureFile(
+            name,
+            rows.count,
+            counted.bytes,
+            counted.sha256,
+            kinds or None,
+            dict(forms or {}) or None,
+            following or None,
+        )
         self.written[spec.name] = written
         return written
 
@@ -108,6 +128,18 @@ class FixtureWriter:
         """Remove what this or an interrupted dump wrote aside."""
         for name in self.directory.files(STAGING):
             self.directory.remove(STAGING + name)
+
+
+def _kinds(spec: TableSpec) -> Iterator[tuple[str, str]]:
+    """The kinds of columns of which neither JSON nor a column's declaration tells them."""
+    infos = {each.name: each.info for each in spec.table.columns}
+    for each in spec.columns:
+        info = infos.get(each.name, {})
+        is_meant = MEANT not in info or logical_type(info[MEANT]) == each.type
+        if info.get(TYPES_BY_KIND):
+            yield each.name, each.type.kind
+        elif each.type.kind in _TOLD or not is_meant:
+            yield each.name, str(each.type) if each.type.kind is Kind.DECIMAL else each.type.kind
 
 
 def is_unfinished(directory: Directory) -> bool:
@@ -182,6 +214,8 @@ class _Rows:
     """Counts rows as they pass, with what they are ordered by."""
 
     order: Callable[[pa.RecordBatch], list[pa.Array]]
+    tops: dict[str, Any] = field(default_factory=dict)
+    """By column, the greatest of its numbers so far."""
     count: int = 0
 
     def passing(
@@ -189,6 +223,8 @@ class _Rows:
     ) -> Iterator[tuple[list[pa.Array], pa.Array]]:
         for batch in batches:
             self.count += batch.num_rows
+            for name, top in self.tops.items():
+                self.tops[name] = max(top, pc.max(batch.column(name)).as_py() or 0)
             yield self.order(batch), format_rows(spec, batch, before, after)
 
 

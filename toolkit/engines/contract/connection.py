@@ -166,7 +166,12 @@ class Connection(Protocol):
 
     def told_forms(self, specs: Sequence[TableSpec]) -> Iterable[str]:
         """Of values that are one in several forms, and are not equal here, a sentence each. Default: none are."""
-        return ()
+
+    def written_forms(self, spec: TableSpec) -> Mapping[str, str | None]:
+        """By column with values, in which form all stand: "" for the usual one, None in several. Default: no others."""
+
+    def unfinished(self) -> Sequence[tuple[str, str]]:
+        """What was to be done behind the last commit, and could not be: tables, each with a sentence. Default: none."""
 
     def look_first(self) -> None:
         """Keep nobody from writing until `begin_writing`; call it before anything is read. Default: nothing."""

@@ -12,9 +12,9 @@ from sqlalchemy.types import TypeEngine
 
 from toolkit.core.engine_type import EngineType
 from toolkit.core.numbering import Numbering, have_one_numbered, numbering_info
-from toolkit.core.schema import Note, Schema
+from toolkit.core.schema import TYPES_BY_KIND, Note, Schema
 from toolkit.core.sql_text import clauses, tokens, unquoted
-from toolkit.core.types import logical_type
+from toolkit.core.types import Kind, logical_type
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.duckdb.reflection import check_of, index_of, parse_type
 
@@ -154,7 +154,7 @@ class _Found:
             server_default=verbatim(row.default) if has_default else None,
             autoincrement=is_numbered,
             comment=row.comment,
-            info=numbering[0].info(row.type) if is_numbered else {},
+            info={**(numbering[0].info(row.type) if is_numbered else {}), **_types_by_values(row.type)},
         )
 
     def _type(self, row: Any, collation: str | None) -> TypeEngine[Any]:
@@ -204,6 +204,13 @@ def uneven_lists(connection: DuckDBSession, place: Place, columns: Iterable[Any]
     table = ".".join(map(quoted, place))
     found = connection.raw.execute(f"SELECT {', '.join(parts)} FROM {table}").fetchone() or ()
     return deep + [name for name, is_uneven in zip(names, found, strict=True) if is_uneven]
+
+
+def _types_by_values(definition: str) -> dict[str, object]:
+    """What a column's `info` has of lists in lists: where these are uneven, they are their text."""
+    type_ = parse_type(definition)
+    kind = logical_type(type_).kind
+    return {TYPES_BY_KIND: {kind: type_, Kind.NATIVE: EngineType("duckdb", definition)}} if kind == Kind.NESTED else {}
 
 
 def _by_table(rows: Iterable[Any]) -> Mapping[Place, list[Any]]:

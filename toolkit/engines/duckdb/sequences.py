@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from toolkit.core.numbering import last_of_64_bits
 from toolkit.core.types import INTEGER_KINDS
 from toolkit.engines.duckdb.schema import place_of, quoted
 from toolkit.engines.portable.literals import quoted_text as literal
@@ -32,7 +33,7 @@ def statements_to_advance(table: TableRepository, quoted_table: str, at_least: M
         if name not in at_least or any(name in key for key in (facts.keys if facts else ())):
             yield _past(table, quoted_table, sequence, quoted(name))
         if name in at_least:
-            yield _up_to(table, sequence, at_least[name])
+            yield _up_to(table, sequence, last_of_64_bits(at_least[name]))
 
 
 def _past(table: TableRepository, quoted_table: str, sequence: str, column: str) -> str:

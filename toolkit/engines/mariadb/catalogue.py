@@ -116,8 +116,9 @@ def table_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[s
         asked = {"schema": schema, "tables": list(names)}
         columns: dict[str, dict[str, ColumnFacts]] = defaultdict(dict)
         ends: set[tuple[str, str]] = set()
+        following = {row.place: row.following for row in rows(connection, _NEXT, **asked)}
         for row in rows(connection, _COLUMNS, **asked):
-            columns[row.place][row.name] = _column(row)
+            columns[row.place][row.name] = _column(row, following.get(row.place))
             ends |= {(row.place, row.name)} if (row.expression or "").upper() == ROW_END else set()
         # When a row ended is the same of all that are: it tells none apart.
         keys = _keys([row for row in rows(connection, _KEYS, **asked) if (row.place, row.part) not in ends])
@@ -125,12 +126,25 @@ def table_facts(connection: sa.Connection, specs: Sequence[TableSpec]) -> dict[s
     return found
 
 
-def _column(row: Any) -> ColumnFacts:
+def _column(row: Any, following: int | None) -> ColumnFacts:
     is_computed = row.computed == "ALWAYS"
     is_numbered = "auto_increment" in (row.extra or "").lower()
     has_value = row.nullable == "YES" or row.standard is not None or is_computed or is_numbered
     labels = labels_of(row.type) if actual_type(row.type).name in LABELS - {"set"} else None
-    return ColumnFacts(row.type, is_computed=is_computed, cast=row.type, is_required=not has_value, labels=labels)
+    return ColumnFacts(
+        row.type,
+        is_computed=is_computed,
+        cast=row.type,
+        is_required=not has_value,
+        next_number=following if is_numbered else None,
+        labels=labels,
+    )
+
+
+def next_number(connection: sa.Connection, table: sa.Table) -> int | None:
+    """The number that a table gives out next; None if it gives out none."""
+    found = rows(connection, _NEXT, schema=table.schema, tables=[table.name])
+    return next((row.following for row in found), None)
 
 
 def _keys(found: Sequence[Any]) -> dict[str, frozenset[frozenset[str]]]:

@@ -19,6 +19,7 @@ from toolkit.engines.mariadb import catalogue
 from toolkit.engines.mariadb.definitions import TRANSACTIONAL, definition
 from toolkit.engines.mariadb.dialect import is_enforced
 from toolkit.engines.mariadb.modes import MADE, set_mode
+from toolkit.engines.mariadb.numbers import advance
 from toolkit.engines.mariadb.session import BY_ROWS, MariaDBSession
 from toolkit.engines.mariadb.stored_keys import Place, StoredKey, keys_of, require_parents, unmodelled
 from toolkit.engines.mariadb.table import MariaDBRepository
@@ -40,6 +41,7 @@ class MariaDBConnection(MariaDBSession):
     """One transaction on a MariaDB database. Whoever writes waits for the one toolkit writer before it."""
 
     _locked: Sequence[TableSpec] = ()
+    _unfinished: Sequence[tuple[str, str]] = ()
 
     def repository(self, spec: TableSpec) -> MariaDBRepository:
         """Access to one table."""
@@ -177,6 +179,16 @@ class MariaDBConnection(MariaDBSession):
             engine = self.database.unpooled_engine()
             with engine.connect() as other:
                 made.create(other)
+
+    def commit(self) -> None:
+        """Make the transaction's work last, and then let tables go on with the numbers of another database."""
+        super().commit()
+        later = {name: self.later.pop(name) for name in [*self.later]}
+        self._unfinished = tuple(advance(self.database.unpooled_engine(), later)) if later else ()
+
+    def unfinished(self) -> Sequence[tuple[str, str]]:
+        """The tables that go on with numbers of before, and why."""
+        return self._unfinished
 
     def running_transactions(self) -> Sequence[RunningTransaction]:
         """Those of others, before and after a snapshot that is taken anew."""

@@ -80,6 +80,11 @@ class MariaDBSession(DatabaseConnection):
     def _doubtful(self) -> dict[str | None, Mapping[tuple[str, str], str]]:
         return {}
 
+    @cached_property
+    def later(self) -> dict[str, tuple[sa.Table, int]]:
+        """By table's name, the numbers to go on with behind the commit."""
+        return {}
+
     @property
     def raw(self) -> Driver:
         """PyMySQL's connection underneath SQLAlchemy's; both share the transaction."""

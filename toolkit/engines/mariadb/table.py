@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -71,6 +71,15 @@ class MariaDBRepository(KeyedTable):
         """Delete all rows that meet the conditions that narrow the table; their number."""
         with acting(self.connection, self.spec):
             return super().delete_all()
+
+    def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
+        """Let the key go on from the number of another database; past its own rows, it goes by itself."""
+        facts = self.connection.facts(self.spec)
+        columns = {} if facts is None else facts.columns
+        for name, number in (at_least or {}).items():
+            following = columns[name].next_number if name in columns else None
+            if following is not None and following < number:
+                self.connection.later[self.spec.name] = self.spec.table, number
 
     def lossy_casts(self) -> dict[str, LossyCast]:
         """Columns of types that nothing of the model's is read from, and texts that the server does not tell whole."""

@@ -26,7 +26,7 @@ from toolkit.engines.portable.many_tables import ManyTables
 from toolkit.engines.portable.measures import measured
 from toolkit.engines.portable.reflection import reflected_facts, reflected_tables
 from toolkit.engines.portable.schema import reflected_schema
-from toolkit.engines.portable.stored_forms import OneForm
+from toolkit.engines.portable.stored_forms import Committed, OneForm
 from toolkit.engines.portable.updates import on_conflict
 from toolkit.errors import ConfigurationError, SchemaMismatchError, StatementError
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class DatabaseConnection(ManyTables, OneForm):
+class DatabaseConnection(ManyTables, OneForm, Committed):
     """One transaction on one database. Leaving the block without `commit` rolls it back.
 
     For reading it is one snapshot over all tables; for writing nobody else's toolkit writes at the same time.

@@ -1,10 +1,18 @@
-"""Values that are stored in one form alone: what an engine says of that which has no others."""
+"""What engines say of that which they do not have: values in several forms, work behind a commit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from toolkit.core.tables import TableSpec
+
+
+class Committed:
+    """The part of a connection for engines of which a transaction holds all that is to be done."""
+
+    def unfinished(self) -> Sequence[tuple[str, str]]:
+        """Nothing is done behind a commit."""
+        return ()
 
 
 class OneForm:
@@ -16,3 +24,7 @@ class OneForm:
     def told_forms(self, specs: Sequence[TableSpec]) -> Iterable[str]:
         """No value is stored in several forms."""
         return ()
+
+    def written_forms(self, spec: TableSpec) -> Mapping[str, str | None]:
+        """There is nothing to say of the form that values stand in."""
+        return {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from toolkit.core.numbering import last_of_64_bits
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import INTEGER_KINDS
 from toolkit.engines.postgresql.sql import literal, qualified, quoted
@@ -28,7 +29,7 @@ def statements_to_advance(connection: PostgresSession, spec: TableSpec, at_least
         if name not in at_least or any(name in key for key in (facts.keys if facts else ())):
             yield _past(spec, sequence, quoted(name))
         if name in at_least:
-            yield _up_to(sequence, at_least[name])
+            yield _up_to(sequence, last_of_64_bits(at_least[name]))
 
 
 def _past(spec: TableSpec, sequence: str, column: str) -> str:

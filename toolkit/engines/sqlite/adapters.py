@@ -36,6 +36,7 @@ from toolkit.engines.sqlite.numbers import (
     require_single,
 )
 from toolkit.engines.sqlite.times import Date, Interval, Time, Timestamp
+from toolkit.engines.sqlite.written_forms import AS_BYTES, TRUTHS, condition_of, form_of, uuid_texts
 
 _DIALECT = sqlite.dialect()
 # What `DateTime` can hold: years 1 to 9999, in microseconds and in days since 1970.
@@ -96,6 +97,9 @@ class _Text(Vectorised):
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         fetched[0].validate(full=True)
         return super().incoming(*fetched)
+
+    def outgoing(self, values: pa.Array) -> pa.Array:
+        return values.cast(pa.binary()) if form_of(self.declared) == AS_BYTES else values
 
     def lossy(self, declared: str, value: str) -> str | None:
         if _makes_text(declared):
@@ -170,7 +174,8 @@ class _Bool(_Integer):
         return stored.cast(pa.bool_())
 
     def outgoing(self, values: pa.Array) -> pa.Array:
-        return values.cast(pa.int8())
+        truths = TRUTHS.get(form_of(self.declared) or "")
+        return values.cast(pa.int8()) if truths is None else pc.if_else(values, *truths)
 
 
 class _Bytes(_Exact):
@@ -204,15 +209,21 @@ class _Uuid(Vectorised):
         if self._is_binary:
             return values.cast(pa.binary())
         texts = pc.utf8_slice_codeunits(self.form.format(values), 1, -1)
+        if isinstance(self.declared, EngineType) and self.declared.form:
+            return uuid_texts(texts, self.declared.form, is_text=_makes_text(self.declared.definition))
         return texts if self._has_hyphens else pc.replace_substring(texts, "-", "")
 
     @property
     def written_form(self) -> str:
         if self._is_binary:
             return "UUIDs as 16 bytes"
+        if form := form_of(self.declared):
+            return f"UUIDs as {form}"
         return f"UUIDs with small letters, {'with' if self._has_hyphens else 'without'} hyphens"
 
     def unlike_written_key(self, value: str) -> str | None:
+        if (form := form_of(self.declared)) and (condition := condition_of(Kind.UUID, form)):
+            return f"({condition.replace('{c}', value)}) IS FALSE"
         if self._is_binary:
             return f"typeof({value}) <> 'blob'"
         length = 36 if self._has_hyphens else 32
@@ -229,6 +240,8 @@ class _Uuid(Vectorised):
         if self.declared is None:
             return True
         if isinstance(self.declared, EngineType):
+            if self.declared.form:
+                return self.declared.form == AS_BYTES
             return any(word in self.declared.definition.upper() for word in ("BLOB", "BINARY", "BYTE"))
         implementation = self.declared.dialect_impl(_DIALECT)
         if isinstance(implementation, sa.types.TypeDecorator):
@@ -333,6 +346,8 @@ class _Json(_Split, Vectorised):
         """Text, except bare numbers, which the column's NUMERIC affinity would turn into one and round."""
         if pc.any(pc.invert(pc.match_substring_regex(values, _DOCUMENT))).as_py():
             raise ValueError("no JSON")
+        if form_of(self.declared) == AS_BYTES:
+            return apart(pa.nulls(len(values), pa.string()), values.cast(pa.binary()))
         if not pc.any(pc.match_substring_regex(values, _BARE_NUMBER)).as_py():
             return apart(values, pa.nulls(len(values), pa.binary()))
         forms = [None if text is None else json_form(text) for text in values.to_pylist()]

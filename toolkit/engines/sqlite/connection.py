@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -217,6 +217,12 @@ class SqliteConnection(SqliteSnapshot):
         from toolkit.engines.sqlite.uuid_forms import told_forms
 
         return told_forms(self, specs)
+
+    def written_forms(self, spec: TableSpec) -> Mapping[str, str | None]:
+        """By column with values, in which form all stand, of those that the same may stand in."""
+        from toolkit.engines.sqlite.standing_forms import written_forms
+
+        return dict(written_forms(self, spec))
 
     def triggers(self, specs: Sequence[TableSpec]) -> Sequence[TableTriggers]:
         """The application's triggers that fire when rows of these tables are written."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from toolkit.core.numbering import last_of_64_bits
+
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
@@ -55,7 +57,7 @@ def last_numbers(connection: SqliteSnapshot, tables: Sequence[str]) -> Mapping[s
 
 def advance(connection: SqliteSnapshot, table: str, number: int) -> None:
     """Let a table with AUTOINCREMENT give no number below this one."""
-    bound = {"table": table, "last": number - 1}
+    bound = {"table": table, "last": last_of_64_bits(number - 1)}
     with connection.translated():
         if connection.sqlalchemy.execute(sa.text(_NUMBERED), bound).all():
             for statement in _ADVANCE:

@@ -10,6 +10,7 @@ from toolkit.core.moments import INFINITE_DATE, is_end_of_day
 from toolkit.core.types import Kind
 from toolkit.engines.portable.times import DATES, require_within, timestamp_texts
 from toolkit.engines.sqlite.adapter import Vectorised
+from toolkit.engines.sqlite.written_forms import condition_of, form_of, time_texts
 
 _DIGIT = "[0-9]"
 _SECONDS = "????-??-?? ??:??:??"
@@ -35,6 +36,8 @@ class Timestamp(Vectorised):
     def outgoing(self, values: pa.Array) -> pa.Array:
         """An array as ADBC binds it."""
         texts = timestamp_texts(values)
+        if form := form_of(self.declared):
+            return time_texts(texts, form)
         if not self._is_bare:
             return texts
         return pc.binary_join_element_wise(pc.replace_substring_regex(texts, r"\.000000$", ""), self._zone, "")
@@ -42,10 +45,14 @@ class Timestamp(Vectorised):
     @property
     def written_form(self) -> str:
         """How a key is written."""
+        if form := form_of(self.declared):
+            return f"times as {form}"
         return f"times as 2024-01-02 03:04:05{'' if self._is_bare else '.000000'}{self._zone}"
 
     def unlike_written_key(self, value: str) -> str | None:
         """The condition of times that are written otherwise: with a `T`, with another zone, of fewer digits."""
+        if (form := form_of(self.declared)) and (condition := condition_of(self.type.carrier, form)):
+            return f"({condition.replace('{c}', value)}) IS FALSE"
         exact = f"{value} NOT GLOB '{_SECONDS}.{_DIGIT * 6}{self._zone}'"
         if not self._is_bare:
             return exact
@@ -73,7 +80,10 @@ class Date(Vectorised):
 class Time(Vectorised):
     """`03:04:05.000000`."""
 
-    written_form = "times as 03:04:05.000000"
+    @property
+    def written_form(self) -> str:
+        """How a key is written."""
+        return f"times as {form_of(self.declared) or '03:04:05.000000'}"
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         """What the Arrow reader gave."""
@@ -85,10 +95,13 @@ class Time(Vectorised):
         """An array as ADBC binds it."""
         if pc.any(is_end_of_day(values)).as_py():
             raise ValueError("24:00, which Python's time type cannot hold")
-        return values.cast(pa.string())
+        texts, form = values.cast(pa.string()), form_of(self.declared)
+        return time_texts(texts, form) if form else texts
 
     def unlike_written_key(self, value: str) -> str | None:
         """The condition of times of fewer digits."""
+        if (form := form_of(self.declared)) and (condition := condition_of(self.type.carrier, form)):
+            return f"({condition.replace('{c}', value)}) IS FALSE"
         return f"{value} NOT GLOB '??:??:??.{_DIGIT * 6}'"
 
 

@@ -35,7 +35,8 @@ class Transfer:
     row is. Rows among the `rejects` are left out, and none of the target with the key of one is deleted. A target
     without tables gets all of the models' but the `excluded` ones. A dry run shows the rows of a `sample`. The
     `exclude_columns`, as `TABLE.COLUMN` of the source, may be generated otherwise. With `beside`, another connection
-    of this process has the right to write, and keeps it until all is done.
+    of this process has the right to write, and keeps it until all is done. `numbers` are, by table and column, what is
+    given out next at least, where no database says it.
     """
 
     origin: Origin
@@ -53,6 +54,7 @@ class Transfer:
     sample: Sample | None = None
     exclude_columns: Collection[str] = ()
     beside: bool = False
+    numbers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def against(self, target: Connection | None) -> Source:
         """The rows in their final form, without those that are left out. Raises what the origin does."""
@@ -64,10 +66,13 @@ class Transfer:
         return WithoutRejected(found, self.rejects)
 
     def next_numbers(self) -> Mapping[str, Mapping[str, int]]:
-        """By table and column, the numbers that the source gives out next, if it is a database that only ascends."""
+        """By table and column, the numbers that the source gives out next, if it is a database that only ascends.
+
+        Else those of which it is known by other means.
+        """
         source = self.origin.tables
         if source is None or self.origin.depends_on_target:
-            return {}
+            return self.numbers
         found: dict[str, dict[str, int]] = {}
         for spec in self.specs:
             own = source.own(spec)

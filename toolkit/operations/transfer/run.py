@@ -242,6 +242,9 @@ class _Run:
             told = (*told, *changed_by_triggers(others, plans.tables, destination))
         self._progress.step("commit")
         destination.commit()
+        for table, reason in destination.unfinished():
+            self._progress.note(reason)
+            told = (*told, TransferWarning("numbers", table, reason))
         held.tell(self._progress)
         return TransferResult(found, told, is_checked=options.verify)
 
