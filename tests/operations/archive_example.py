@@ -174,7 +174,9 @@ class Gallery:
         place.write_bytes(content)
 
     @contextmanager
-    def archive_of(self, files: dict[str, bytes], database: str = "sqlite") -> Iterator[None]:
+    def archive_of(
+        self, files: dict[str, bytes], database: str = "sqlite", at: dt.datetime | None = None
+    ) -> Iterator[None]:
         """A snapshot of files whose names no directory could have."""
         entries = []
         for number, (path, content) in enumerate(files.items()):
@@ -199,7 +201,7 @@ class Gallery:
                     reference=msgspec.Raw(json.dumps(reference(path, content))),
                 )
             )
-        now = dt.datetime.now(dt.UTC)
+        now = at or dt.datetime.now(dt.UTC)
         header = Header(
             id=new_snapshot_id(now),
             created_at=now,

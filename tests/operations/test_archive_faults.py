@@ -323,6 +323,22 @@ def test_a_restore_without_room_tells_each_file_and_changes_no_row_of_it(project
     assert project.restore().complete
 
 
+def test_a_restore_to_a_directory_tells_each_file_also_if_it_cannot_say_which_was_which(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    snapshot = world.push().snapshot
+    out = world.config.root / "out"
+    # What stands in the way of both: as a full disk would.
+    for name in (f"{snapshot}.jsonl", "attachments/b"):
+        (out / name / "in the way").mkdir(parents=True)
+    result = world.restore(directory=out)
+    assert (result.written, result.mapping) == (1, None)
+    assert [(each.outcome, each.path) for each in result.findings] == [
+        (Outcome.UNWRITABLE, f"{snapshot}.jsonl"),
+        (Outcome.UNWRITABLE, "attachments/b"),
+    ]
+
+
 def test_a_move_whose_lock_was_taken_for_void_while_it_changed_rows_removes_no_live_file(
     world: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:

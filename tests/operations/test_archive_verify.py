@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from tests.operations.archive_example import Gallery
-from toolkit.core.archive_manifest import address_of
+from toolkit.core.archive_manifest import address_of, new_snapshot_id
 from toolkit.errors import StoreError
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.verify import _Verification
@@ -227,7 +229,17 @@ def test_latest_is_no_older_snapshot_in_place_of_one_that_cannot_be_read(world: 
         ask(readable)
     (manifests / f"{newer}.jsonl.zst").rename(manifests / "20000101T000000Z-00000000.jsonl.zst")
     assert world.verify("latest").snapshots == (readable,)
-    (manifests / f"{readable}.jsonl.zst").unlink()
+    # One by a clock that was ahead is no newer than what was made after it.
+    now = dt.datetime.now(dt.UTC)
+    with world.archive_of({"b": b"B"}, at=now + dt.timedelta(days=900)):
+        (manifests / f"{readable}.jsonl.zst").rename(
+            manifests / f"{new_snapshot_id(now + dt.timedelta(hours=1))}.jsonl.zst"
+        )
+        with pytest.raises(StoreError, match="the latest that can be read is"):
+            world.verify("latest")
+    for each in manifests.iterdir():
+        if not each.name.startswith("2000"):
+            each.unlink()
     with pytest.raises(StoreError, match=r"20000101T000000Z-00000000.*; no other can be read"):
         world.verify("latest")
 

@@ -31,6 +31,7 @@ from toolkit.core.archive_manifest import (
     decode_header,
     decode_manifest,
     encode_manifest,
+    new_snapshot_id,
     snapshot_key,
     snapshot_of,
 )
@@ -54,6 +55,8 @@ LATEST = "latest"
 _MOVED = "moved/"
 _DAMAGED = "damaged/"
 _JOBS = 8
+# What of a snapshot's id is its time; what follows is random.
+_OF_TIME = len("20260102T030405Z")
 
 
 class Archive:
@@ -205,7 +208,8 @@ class Archive:
         present = [header for header in found if not is_future(header, now)] or found
         latest = present[-1] if present else None
         broken = max(problems, default="")
-        if latest is not None and broken < latest.id:
+        # By when it was made: the clock by which it was named may have been ahead.
+        if latest is not None and broken < new_snapshot_id(latest.made_at)[:_OF_TIME] + latest.id[_OF_TIME:]:
             return latest
         readable = "no other can be read" if latest is None else f"the latest that can be read is {latest.id}"
         raise self._damaged_manifest(broken, f"{problems[broken]}; {readable}")

@@ -99,7 +99,7 @@ def _result(run: RestoreRun, repaired: Sequence[RowRepair] | None, started: floa
         same=counts.get(SAME, (0, 0))[0],
         other=counts.get(OTHER, (0, 0))[0],
         repairs=tuple(repaired),
-        mapping=None if run.directory is None else f"{run.directory.name}/{run.mapping}",
+        mapping=f"{run.directory.name}/{run.mapping}" if run.directory is not None and run.is_mapped else None,
         findings=(*run.findings, *_failed(run)),
         seconds=time.perf_counter() - started,
         filled=run.filled,

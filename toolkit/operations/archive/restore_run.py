@@ -59,6 +59,7 @@ class RestoreRun:
     findings: list[Finding] = field(default_factory=list)
     filled: dict[str, int] = field(default_factory=dict)
     untold: dict[str, str] = field(default_factory=dict)
+    is_mapped: bool = True
     stop: Stop = field(default_factory=Stop)
     specs: Mapping[str, TableSpec] = field(init=False)
     directory: SafeDirectory | None = field(init=False)

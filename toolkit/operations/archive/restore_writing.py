@@ -103,7 +103,12 @@ class RestoreWriting:
             raise _NotReadError(error.fact) from error
 
     def _write_mapping(self, directory: SafeDirectory) -> None:
-        directory.write(self.run.mapping, self._mapped())
+        """Say which file was which; without it, too, what was restored and what was not is told."""
+        try:
+            directory.write(self.run.mapping, self._mapped())
+        except ToolkitError as error:
+            self.run.is_mapped = False
+            self.run.findings.append(Finding(Outcome.UNWRITABLE, path=self.run.mapping, reason=error.fact))
 
     def _mapped(self) -> Iterator[bytes]:
         """A line for each file of the snapshot that is in the directory: where, and all that the manifest says."""
