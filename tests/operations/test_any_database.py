@@ -604,3 +604,20 @@ def test_a_document_that_is_a_default_keeps_all_digits_of_its_numbers(bare: Conf
     assert load_data(replace(bare, fixtures=folder), name).verified
     ((found,),) = query(bare, name, "SELECT CAST(doc AS varchar(99)) FROM t")
     assert found.replace(" ", "") == document
+
+
+@pytest.mark.parametrize("more", ["", ", n integer UNIQUE"])
+def test_a_value_that_is_equal_to_the_new_one_and_differs_is_changed_in_duckdb(bare: Config, more: str) -> None:
+    columns = f"id integer PRIMARY KEY, f float8 NOT NULL, g real, i interval{more}"
+    fill(
+        bare,
+        "postgres",
+        f"CREATE TABLE t ({columns})",
+        "INSERT INTO t VALUES (1, '-0', '0', '30 days'), (2, 5, 0, NULL)",
+    )
+    fill(bare, "duckdb", f"CREATE TABLE t ({columns})")
+    sync(bare, "postgres", "duckdb")
+    execute(bare.database("postgres"), "UPDATE t SET f = 0, g = '-0', i = '1 month' WHERE id = 1")
+    assert counts(sync(bare, "postgres", "duckdb")) == {"t": (0, 1, 1)}
+    told = query(bare, "duckdb", "SELECT f::text, g::text, i::text FROM t ORDER BY id")
+    assert told == [("0.0", "-0.0", "1 month"), ("5.0", "0.0", None)]

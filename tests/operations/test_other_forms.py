@@ -44,16 +44,22 @@ def test_a_changed_row_is_found_by_its_key_and_not_written_beside_itself(
         assert connection.exec_driver_sql("SELECT count(*) FROM t").scalar() == 40
 
 
-def test_a_uuid_of_capitals_is_not_written_beside_itself_into_mariadb(shop: Config, mariadb_url: str) -> None:
+def test_a_uuid_of_capitals_is_found_in_mariadb_and_not_written_beside_itself(shop: Config, mariadb_url: str) -> None:
     database = Database("mariadb", mariadb_url, shop.root)
     databases = {**shop.databases, "mariadb": database}
     config = replace(shop, databases=databases, metadata=f"{__name__}:UUIDS", migrations=shop.root / "none")
     table = "CREATE TABLE t (k VARCHAR(36) COLLATE utf8mb4_bin PRIMARY KEY, v TEXT)"
-    execute(database, table, "INSERT INTO t VALUES ('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', 'old')")
+    rows = ", ".join(f"('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A{number:02}', 'old')" for number in range(40))
+    execute(database, table, f"INSERT INTO t VALUES {rows}")
     sync(config, "mariadb", "sqlite")
-    execute(config.database("sqlite"), "UPDATE t SET v = 'new'")
+    execute(
+        database, "UPDATE t SET k = lower(k) WHERE k REGEXP '03$'", "UPDATE t SET v = 'new' WHERE k REGEXP '0[37]$'"
+    )
+    (found,) = sync(config, "mariadb", "sqlite").tables
+    assert (found.updated, found.unchanged) == (2, 38)
+    execute(config.database("sqlite"), "UPDATE t SET v = 'newer' WHERE v = 'new'")
     with pytest.raises(UnrepresentableValueError, match="would come a second time"):
         sync(config, "sqlite", "mariadb")
     execute(database, "UPDATE t SET k = lower(k)")
     (found,) = sync(config, "sqlite", "mariadb").tables
-    assert found.updated == 1
+    assert found.updated == 2

@@ -58,6 +58,7 @@ class ReferencedRepository(DuckDBRepository):
         update, written = self._update_statement(indexed), 0
         for batch in gathered(batches, self.row_group, self.group_bytes):
             self._refuse_unlimited(batch)
+            self._step_aside(batch, [name for name in names if name not in indexed])
             self._run_over(batch, insert)
             self._run_over(batch, update)
             written += batch.num_rows

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from toolkit.core.batches import BATCH_BYTES, BATCH_ROWS, gathered, sized
 from toolkit.core.decimals import fraction_digits, parse_decimal
@@ -40,6 +41,8 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+# Types of which different values are equal, 0.0 and -0.0, a month and 30 days; and one that is equal to neither.
+_OTHERS = {"FLOAT": "1", "DOUBLE": "1", "INTERVAL": "{} + INTERVAL 1 DAY"}
 _UNKNOWN_KEY = re.compile('foreign key constraint because key "(.*)" does not exist', re.DOTALL)
 _SECOND_KEY = re.compile('[Dd]uplicate key "(.*)"', re.DOTALL)
 
@@ -199,9 +202,28 @@ class DuckDBRepository(StreamingRepository):
         written = 0
         for batch in gathered(batches, self.row_group, self.group_bytes):
             self._refuse_unlimited(batch)
+            if conflict:
+                self._step_aside(batch, self.spec.updated_names)
             self._run_over(batch, statement)
             written += batch.num_rows
         return written
+
+    def _step_aside(self, batch: pa.Table, names: Iterable[str]) -> None:
+        """Give rows another value where the new one differs, but is equal to DuckDB: an update would leave it then."""
+        types, places = self._types(), {name: place for place, name in enumerate(self.spec.column_names)}
+
+        def incoming(name: str) -> str:
+            return self._adapter(self.spec.column(name)).write(f"c{places[name]}", types[name])
+
+        match = " AND ".join(f"t.{quoted(name)} = {incoming(name)}" for name in self.spec.key)
+        for name, other in ((each, _OTHERS[types[each]]) for each in names if types.get(each) in _OTHERS):
+            cell, new, values = f"t.{quoted(name)}", incoming(name), batch.column(places[name])
+            # Of numbers it is zero alone, with its sign.
+            rows = batch.filter(pc.equal(values, 0)) if pa.types.is_floating(values.type) else batch
+            if rows.num_rows:
+                differ = f"{cell} = {new} AND CAST({cell} AS VARCHAR) <> CAST({new} AS VARCHAR)"
+                changed = f"SET {quoted(name)} = {other.format(cell)} FROM {INCOMING} WHERE {match} AND {differ}"
+                self._run_over(rows, f"UPDATE {self.name} AS t {changed}")
 
     def _run_over(self, batch: pa.Table, statement: str) -> None:
         """Run a statement that reads the incoming batch under its positional column names."""

@@ -21,6 +21,7 @@ from toolkit.engines.mariadb.stored_keys import acting, deleting
 from toolkit.engines.mariadb.types import TEXTS, actual_type
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.lossy import ANY_VALUE, ONE_FORM, OTHER_KEY
+from toolkit.engines.portable.other_forms import among_others
 
 # Rows that SQLAlchemy keeps at a time of what the server sends: they may be wide.
 _BUFFERED_ROWS = 32
@@ -95,14 +96,26 @@ class MariaDBRepository(KeyedTable):
 
     def unlike_keys(self) -> dict[str, LossyCast]:
         """UUIDs of characters in another form than they are written in."""
-        found, facts = {}, self.connection.facts(self.spec)
-        for name in self.spec.key if facts is not None else ():
-            adapter = self.connection.codec.adapter(self.spec.column(name))
-            if isinstance(adapter, Uuid) and (pattern := adapter.pattern) is not None:
-                condition = f"CAST({self.quote(name)} AS BINARY) NOT REGEXP '{pattern}'"
-                form = ONE_FORM.format("UUIDs with small letters, and with hyphens where there is room")
-                found[name] = LossyCast(str(adapter.actual), condition, OTHER_KEY, form)
-        return found
+        form = ONE_FORM.format("UUIDs with small letters, and with hyphens where there is room")
+        found = {name: self._unlike(name) for name in self.spec.key}
+        return {name: LossyCast("", unlike, OTHER_KEY, form) for name, unlike in found.items() if unlike is not None}
+
+    def _unlike(self, name: str) -> str | None:
+        """The condition of a column's values that stand in another form; None if they have one."""
+        adapter = self.connection.codec.adapter(self.spec.column(name))
+        if not isinstance(adapter, Uuid) or adapter.pattern is None:
+            return None
+        return f"CAST({self.quote(name)} AS BINARY) NOT REGEXP '{adapter.pattern}'"
+
+    def _conditions(self, keys: pa.Table | None) -> Iterator[Any]:
+        """WHERE clauses of the rows with these values, also of UUIDs in another form."""
+        unlike = [] if keys is None else [each for each in map(self._unlike, keys.column_names) if each is not None]
+        # NULL is in no form.
+        other = " OR ".join(f"coalesce({each}, 0)" for each in unlike)
+        if keys is None or not other or not self.connection.holds(self.table, sa.literal_column(f"({other})")):
+            yield from super()._conditions(keys)
+            return
+        yield from among_others(self.connection, self.table, self.spec, keys, super()._conditions(keys), other)
 
     def _fetched_columns(self, query: Any, width: sa.Label[int], most: int) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows of a query, not sorted: the driver takes each from the server when it is asked for."""

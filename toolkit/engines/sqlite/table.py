@@ -21,6 +21,7 @@ from toolkit.core.types import Kind
 from toolkit.engines.contract import PART_BYTES, LossyCast, Part
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.long_expressions import combined
+from toolkit.engines.portable.other_forms import among_others
 from toolkit.engines.portable.refusals import undone
 from toolkit.engines.portable.sifting import Doubt
 from toolkit.engines.portable.table import TableRepository
@@ -29,7 +30,7 @@ from toolkit.engines.sqlite.definitions import advance
 from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
 from toolkit.engines.sqlite.measures import known
 from toolkit.engines.sqlite.misfits import any_text, first_misfit, unlike_bytes
-from toolkit.engines.sqlite.other_forms import casts_of_others, condition_of_others, stored_keys
+from toolkit.engines.sqlite.other_forms import casts_of_others, condition_of_others
 from toolkit.engines.sqlite.parts import cut
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 from toolkit.engines.sqlite.stage import Stage
@@ -200,12 +201,8 @@ class SqliteRepository(TableRepository):
         if keys is None or other is None:
             yield from super()._conditions(keys)
             return
-        is_other: sa.ColumnElement[bool] = sa.literal_column(f"({other})")
-        # No row is found twice: a collation may take both forms for one.
-        for condition in super()._conditions(keys):
-            yield sa.and_(condition, sa.not_(is_other))
-        for condition in stored_keys(self.connection, self.table, self.spec, keys, is_other):
-            yield sa.and_(condition, is_other)
+        written = super()._conditions(keys)
+        yield from among_others(self.connection, self.table, self.spec, keys, written, other)
 
     @property
     def _name(self) -> str:
