@@ -90,6 +90,11 @@ def test_every_option_that_a_message_names_exists(messages: list[Text]) -> None:
     assert [f"{each.place}: {name}" for each, name in named if name not in known] == []
 
 
+def test_names_that_a_message_puts_behind_an_option_are_quoted_for_the_shell(messages: list[Text]) -> None:
+    unquoted = re.compile(r"--(exclude|exclude-column|key|match|convert|rename|where) \{(?!shell\(|_FORM|place)")
+    assert [f"{each.place}: {each.text}" for each in messages if unquoted.search(each.text)] == []
+
+
 def commands_in(text: str) -> Iterator[tuple[str, ...]]:
     """The commands that a text says to run."""
     for line in re.findall(

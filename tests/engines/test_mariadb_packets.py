@@ -20,7 +20,7 @@ from toolkit.engines import connect
 from toolkit.engines.mariadb import packets
 from toolkit.engines.mariadb.driver import Connection
 from toolkit.engines.mariadb.packets import Incoming
-from toolkit.engines.mariadb.told import batch_of
+from toolkit.engines.mariadb.result_rows import batch_of
 
 Row = list[bytes | None]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import pymysql
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from tests.operations.databases import execute
 from tests.servers import mariadb as server
@@ -15,7 +17,7 @@ from toolkit.config import Config, load_config
 from toolkit.core.plan import NOT_CARRIED
 from toolkit.core.tables import select_tables
 from toolkit.engines import connect
-from toolkit.errors import MissingParentError
+from toolkit.errors import MissingParentError, UnrepresentableValueError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Mode, Options
@@ -416,6 +418,93 @@ def test_actions_of_foreign_keys_that_innodb_does_not_have_are_told(config: Conf
         "It is checked as each row is written there, not at the end of a transaction.",
         "It is made without ON DELETE SET DEFAULT.",
     ]
+
+
+def test_no_check_and_no_stored_value_rests_on_a_number_of_the_server_or_a_foreign_keys_action(config: Config) -> None:
+    execute(
+        config.database("sqlite"),
+        "CREATE TABLE p (id INTEGER PRIMARY KEY CHECK (id > 0), twice INTEGER AS (id * 2) STORED)",
+        """CREATE TABLE c (
+            id INTEGER NOT NULL PRIMARY KEY CHECK (id <> up),
+            up INTEGER REFERENCES p (id) ON DELETE SET NULL,
+            held INTEGER REFERENCES p (id) ON DELETE CASCADE CHECK (held > 0),
+            moved INTEGER REFERENCES p (id) ON UPDATE CASCADE,
+            after_up INTEGER AS (up + 1) STORED, after_moved INTEGER AS (moved + 1) STORED,
+            after_held INTEGER AS (held + 1) STORED,
+            CHECK (up > 0), CHECK (moved > 0 OR held > 1)
+        )""",
+        "INSERT INTO p VALUES (1)",
+        "INSERT INTO c VALUES (7, 1, 1, 1)",
+    )
+    found = sync(config, "sqlite", "back", tables=("p", "c"))
+    assert found.verified
+    told = [(each.table, each.column, each.reason.split(":")[0]) for each in found.warnings]
+    assert sorted(told, key=str) == [
+        ("c", "after_moved", "generated stored"),
+        ("c", "after_up", "generated stored"),
+        ("c", None, "check (id <> up)"),
+        ("c", None, "check (moved > 0 OR held > 1)"),
+        ("c", None, "check (up > 0)"),
+        ("p", "twice", "generated stored"),
+        ("p", None, "check (id > 0)"),
+    ]
+    back = config.database("back").address
+    assert server.run(back, "SELECT after_up, after_moved, after_held FROM c") == [(2, 2, 2)]
+    with pytest.raises(pymysql.OperationalError):
+        server.run(back, "UPDATE c SET held = 0")
+    server.run(back, "DELETE FROM c", "INSERT INTO p () VALUES ()")
+    assert server.run(back, "SELECT id, twice FROM p") == [(1, 2), (2, 4)]
+
+
+def test_defaults_of_the_present_keep_their_zone_or_it_is_told_that_they_are_in_utc(
+    config: Config, mariadb_url: str
+) -> None:
+    server.run(
+        mariadb_url,
+        "CREATE TABLE living (id int PRIMARY KEY, here datetime DEFAULT now(), today date DEFAULT (curdate()), "
+        "utc datetime(6) DEFAULT (utc_timestamp(6)), utc_day date DEFAULT (utc_date()), "
+        "word varchar(30) DEFAULT now())",
+    )
+    found = {other: sync(config, "one", other, tables=("living",)) for other in ("sqlite", "postgres", "duckdb")}
+    in_utc = {
+        other: {each.column for each in result.warnings if "in UTC" in each.reason} for other, result in found.items()
+    }
+    assert in_utc == {"sqlite": {"here", "today", "word"}, "postgres": {"word"}, "duckdb": {"word"}}
+    # The server of the tests is three hours ahead, and so is a session that says so.
+    execute(config.database("sqlite"), "INSERT INTO living (id) VALUES (1)")
+    execute(config.database("postgres"), "SET timezone = 'Asia/Riyadh'", "INSERT INTO living (id) VALUES (1)")
+    ahead = {}
+    for other in ("sqlite", "postgres"):
+        with connect(config.database(other)) as connection:
+            row = connection.sqlalchemy.exec_driver_sql("SELECT here, utc, word FROM living").one()
+        here, utc, word = (dt.datetime.fromisoformat(str(each)) for each in row)
+        assert abs(word - utc) < dt.timedelta(minutes=1)
+        ahead[other] = round((here - utc) / dt.timedelta(hours=1))
+    assert ahead == {"sqlite": 0, "postgres": 3}
+
+
+@pytest.mark.parametrize("other", ["postgres", "sqlite", "duckdb"])
+def test_zero_dates_that_may_not_be_null_become_null_where_the_table_is_made(
+    config: Config, mariadb_url: str, other: str
+) -> None:
+    # As in WordPress.
+    server.run(
+        mariadb_url,
+        "SET sql_mode = ''",
+        "CREATE TABLE post (id int PRIMARY KEY, at datetime NOT NULL DEFAULT '0000-00-00', title text NOT NULL)",
+        "INSERT INTO post (id, title) VALUES (1, 'a')",
+    )
+    way = "--convert post.at:zero-date-as-null"
+    with pytest.raises(UnrepresentableValueError) as caught:
+        sync(config, "one", other, tables=("post",))
+    assert way in caught.value.advice
+    found = sync(config, "one", other, tables=("post",), convert=[way.partition(" ")[2]])
+    assert found.verified
+    assert ("at", "NOT NULL") in {(each.column, (each.reason or "").partition(":")[0]) for each in found.warnings}
+    again = sync(config, "one", other, tables=("post",), convert=[way.partition(" ")[2]])
+    assert [(each.inserted, each.unchanged) for each in again.tables] == [(0, 1)]
+    with pytest.raises(IntegrityError):
+        execute(config.database(other), "INSERT INTO post (id, title) VALUES (2, NULL)")
 
 
 def test_names_that_end_with_blanks_are_made_without_and_told(config: Config) -> None:

@@ -146,6 +146,30 @@ def test_a_value_that_its_column_would_change_is_refused_by_its_row(
     assert server.run(database.address, "SELECT count(*) FROM t") == [(0,)]
 
 
+def test_of_uuids_just_those_are_refused_that_the_server_has_no_place_for(database: Database) -> None:
+    spec = of_one_column(database, "UUID", sa.Uuid)
+    all_ = [
+        uuid.UUID(f"00112233-4455-{version:x}677-{variant:x}899-aabbccddeeff")
+        for version in range(16)
+        for variant in range(16)
+    ]
+    server.run(database.address, *(f"INSERT IGNORE INTO t VALUES ({n}, '{each}')" for n, each in enumerate(all_)))
+    kept = {n for (n,) in server.run(database.address, "SELECT id FROM t WHERE v IS NOT NULL")}
+    assert 0 < len(kept) < len(all_)
+    server.run(database.address, "DELETE FROM t")
+    taken = [(n, each) for n, each in enumerate(all_) if n in kept]
+    load(database, spec, *taken)
+    assert [value for (value,) in server.run(database.address, "SELECT v FROM t ORDER BY id")] == [
+        str(v) for _, v in taken
+    ]
+    for n, each in enumerate(all_):
+        if n not in kept:
+            with pytest.raises(
+                UnrepresentableValueError, match=f"id={n}: column 'v' holds {each}, of a version from 8"
+            ):
+                write(database, spec, (n, each))
+
+
 def test_values_that_a_column_would_change_in_one_way_are_one_line_of_the_report(
     config: Config, database: Database
 ) -> None:

@@ -21,7 +21,7 @@ from toolkit.engines import connect
 from toolkit.engines.database import Database
 from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.engines.sqlite.structure import structures
-from toolkit.errors import SchemaMismatchError
+from toolkit.errors import SchemaMismatchError, StatementError
 from toolkit.operations.sync import sync
 
 MakeFile = Callable[..., Database]
@@ -406,3 +406,39 @@ def test_a_table_with_a_column_that_has_no_name_is_refused_until_it_is_left_out(
     assert 'RENAME COLUMN "" TO' in caught.value.advice
     assert "--exclude t" in caught.value.advice
     assert sync(bare, source, target, exclude=["t"]).verified
+
+
+def _by_lower_case(one: str, other: str) -> int:
+    return (one.lower() > other.lower()) - (one.lower() < other.lower())
+
+
+def test_tables_with_a_collation_of_their_applications_own_are_copied_or_refused_by_name(
+    config: Config, tmp_path: Path
+) -> None:
+    source, target = (f"sqlite:///{tmp_path}/cards.sqlite", f"duckdb:///{tmp_path}/cards.duckdb")
+    bare = replace(config, metadata="", migrations=config.root / "none")
+    with closing(sqlite3.connect(tmp_path / "cards.sqlite")) as file:
+        file.create_collation("unicase", _by_lower_case)
+        file.executescript(
+            """
+            CREATE TABLE deck (name TEXT PRIMARY KEY COLLATE unicase, size INT);
+            CREATE TABLE card (id INTEGER PRIMARY KEY, deck TEXT COLLATE unicase REFERENCES deck (name));
+            CREATE UNIQUE INDEX one_card ON card (deck);
+            CREATE TABLE tag (tag TEXT NOT NULL PRIMARY KEY COLLATE unicase, used INT) WITHOUT ROWID;
+            INSERT INTO deck VALUES ('Äpfel', 1), ('b', 2); INSERT INTO card VALUES (1, 'äpfel'), (2, 'B');
+            INSERT INTO tag VALUES ('leech', 1);
+            """
+        )
+        with pytest.raises(
+            SchemaMismatchError, match="rows in tag, and it is WITHOUT ROWID and has the collation UNICASE"
+        ):
+            sync(bare, source, target)
+        found = sync(bare, source, target, exclude=["tag", "card"])
+        assert found.verified
+        assert [each.inserted for each in found.tables] == [2]
+        file.execute("UPDATE deck SET size = 3 WHERE name = 'B'")
+        file.commit()
+        assert [each.updated for each in sync(bare, source, target, exclude=["tag", "card"]).tables] == [1]
+        # A table of the same definition cannot be written to.
+        with pytest.raises(StatementError, match="the collation unicase is a function of its application's"):
+            sync(bare, source, f"sqlite:///{tmp_path}/copy.sqlite", exclude=["tag", "card"])

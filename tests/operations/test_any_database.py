@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +28,7 @@ from toolkit.errors import (
     VerificationError,
 )
 from toolkit.operations.diff.compare import Status
+from toolkit.operations.diff.script import diff_sql
 from toolkit.operations.status import State
 from toolkit.operations.transfer.options import Mode
 
@@ -225,25 +227,61 @@ def test_rows_whose_key_is_stored_in_two_forms_are_both_named(bare: Config) -> N
         sync(bare, "sqlite", "duckdb")
 
 
-@pytest.mark.parametrize(
+OTHER_FORMS = pytest.mark.parametrize(
     ("declared", "key", "type_", "stored"),
     [
-        ("DATETIME", "2024-01-02 03:04:05", "timestamp", "2024-01-02T03:04:05"),
-        ("TIME", "03:04:00", "time", "03:04"),
-        ("UUID", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "uuid", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11"),
+        ("DATETIME", "2024-01-02 03:04:{:02}", "timestamp", "2024-01-02T03:04:{:02}"),
+        ("TIME", "03:{:02}:00", "time", "03:{:02}"),
+        ("UUID", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a{:02}", "uuid", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A{:02}"),
     ],
 )
+
+
+@OTHER_FORMS
 def test_a_row_does_not_come_a_second_time_beside_its_key_in_another_form(
-    bare: Config, declared: str, key: str, type_: str, stored: str
+    bare: Config, tmp_path: Path, declared: str, key: str, type_: str, stored: str
 ) -> None:
+    key, stored = key.format(11), stored.format(11)
+    where = {"t": "v = 'new'"}
     fill(bare, "duckdb", f"CREATE TABLE t (k {type_} PRIMARY KEY, v text)", f"INSERT INTO t VALUES ('{key}', 'new')")
     fill(bare, "sqlite", f"CREATE TABLE t (k {declared} PRIMARY KEY, v TEXT)", f"INSERT INTO t VALUES ('{stored}', '')")
-    with pytest.raises(UnrepresentableValueError, match="would come a second time"):
-        sync(bare, "duckdb", "sqlite")
+    for work in (
+        lambda: sync(bare, "duckdb", "sqlite"),
+        lambda: sync(bare, "duckdb", "sqlite", dry_run=True),
+        lambda: sync(bare, "duckdb", "sqlite", where=where),
+        lambda: diff_sql(bare, "duckdb", "sqlite", tmp_path / "script.sql"),
+    ):
+        with pytest.raises(UnrepresentableValueError, match="would come a second time"):
+            work()
+    execute(bare.database("sqlite"), "UPDATE t SET v = 'new'")
+    assert counts(sync(bare, "duckdb", "sqlite")) == {"t": (0, 0, 1)}
     execute(bare.database("sqlite"), "DELETE FROM t")
     assert counts(sync(bare, "duckdb", "sqlite")) == {"t": (1, 0, 0)}
     execute(bare.database("sqlite"), "UPDATE t SET v = 'old'")
     assert counts(sync(bare, "duckdb", "sqlite")) == {"t": (0, 1, 0)}
+
+
+@OTHER_FORMS
+def test_a_changed_row_is_found_by_its_key_in_another_form(
+    bare: Config, declared: str, key: str, type_: str, stored: str
+) -> None:
+    rows = ", ".join(f"('{stored.format(number)}', 'old')" for number in range(60))
+    usual = f"('{key.format(0)}', 'old')"
+    fill(bare, "sqlite", f"CREATE TABLE t (k {declared} PRIMARY KEY, v TEXT)", f"INSERT INTO t VALUES {rows}")
+    execute(bare.database("sqlite"), f"DELETE FROM t WHERE k = '{stored.format(0)}'", f"INSERT INTO t VALUES {usual}")
+    sync(bare, "sqlite", "duckdb")
+    execute(bare.database("sqlite"), f"UPDATE t SET v = 'new' WHERE k IN ('{key.format(0)}', '{stored.format(9)}')")
+    execute(bare.database("sqlite"), f"DELETE FROM t WHERE k = '{stored.format(7)}'")
+    (found,) = diff(bare, "sqlite", "duckdb", rows=5).tables
+    assert [(each.kind, each.columns["v"]) for each in found.rows] == [
+        ("changed", ("old", "new")),
+        ("removed", ("old", None)),
+        ("changed", ("old", "new")),
+    ]
+    assert counts(sync(bare, "sqlite", "duckdb", options=Options(mode=Mode.REPLACE))) == {"t": (0, 2, 57)}
+    changed = query(bare, "duckdb", "SELECT k::text FROM t WHERE v = 'new' ORDER BY k")
+    assert changed == [(key.format(0),), (key.format(9),)]
+    assert counts(sync(bare, "sqlite", "duckdb")) == {"t": (0, 0, 59)}
 
 
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])
@@ -431,6 +469,33 @@ def test_an_index_of_sqlites_is_left_out_by_itself_and_may_be_excluded(bare: Con
         assert {each.place for each in result.warnings if each.is_of_schema} >= {"found", "seen"}
         result = sync(bare, "sqlite", target, exclude=["found"])
         assert "found" not in {each.place for each in result.warnings if each.is_of_schema}
+
+
+def test_texts_that_a_full_text_table_has_itself_are_told_to_stay_behind(bare: Config) -> None:
+    note = ("CREATE VIRTUAL TABLE note USING fts5(body)", "INSERT INTO note VALUES ('x')")
+    fill(bare, "sqlite", AUTHORS, ROWS[0], *note, "CREATE VIRTUAL TABLE found USING fts5(body)")
+    told = {each.place: each.reason or "" for each in sync(bare, "sqlite", "duckdb").warnings if each.is_of_schema}
+    assert "index of SQLite's" in told["found"]
+    assert "texts of its own, which stay behind" in told["note"]
+    (copy,) = re.findall(r"CREATE TABLE .*(?=\.)", told["note"])
+    execute(bare.database("sqlite"), copy)
+    assert counts(sync(bare, "sqlite", "duckdb2"))["note_rows"][0] == 1
+
+
+def test_a_virtual_table_whose_module_is_not_there_does_not_stand_in_the_way(bare: Config) -> None:
+    fill(
+        bare,
+        "sqlite",
+        AUTHORS,
+        ROWS[0],
+        "CREATE VIRTUAL TABLE found USING fts4(name, tokenize=porter)",
+        "PRAGMA writable_schema = ON",
+        # As in Plex's file: the tokenizer is a function of the application's.
+        "UPDATE sqlite_schema SET sql = replace(sql, 'porter', 'icu') WHERE name = 'found'",
+    )
+    result = sync(bare, "sqlite", "duckdb")
+    assert result.verified
+    assert list(counts(result)) == ["author"]
 
 
 def test_orphans_are_named_with_the_option_that_gets_past_them(bare: Config, tmp_path: Path) -> None:

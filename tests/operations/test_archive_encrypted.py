@@ -132,7 +132,7 @@ def test_what_is_not_encrypted_takes_no_key(world: Gallery) -> None:
 
 def test_a_dry_run_and_a_look_leave_an_empty_archive_empty(sealed: Gallery) -> None:
     sealed.push(dry_run=True)
-    assert sealed.verify().whole
+    assert [each.object for each in sealed.verify().findings] == ["snapshots/"]
     assert not sealed.folder.exists()
 
 
@@ -371,11 +371,18 @@ def test_a_prune_that_was_opened_before_somebody_wrote_with_another_key_removes_
     assert raw(sealed) == before
 
 
-def test_what_is_damaged_keeps_its_old_key(sealed: Gallery) -> None:
+@pytest.mark.parametrize("damage", ["flipped", "cut to no size"])
+def test_what_is_damaged_keeps_its_old_key(sealed: Gallery, damage: str) -> None:
     sealed.push()
     old = sealed.config
     sealed.config = with_keys(old, TWO, ONE)
-    harm(sealed, "flipped")
+    if damage == "flipped":
+        harm(sealed, damage)
+    else:
+        largest = max(raw(sealed), key=lambda name: len(raw(sealed)[name]))
+        # Two whole chunks, and less of the third than any has.
+        (sealed.folder / largest).write_bytes(raw(sealed)[largest][: 48 + 2 * 65_552 + 5 + 32])
+        assert "it is cut off, but 200000 should be" in str(sealed.verify().findings[0].reason)
     result = rotate_key(sealed.config)
     assert [finding.outcome for finding in result.findings] == [Outcome.CORRUPT]
     with pytest.raises(EncryptionError, match="which is not given"):
@@ -404,3 +411,24 @@ def test_what_is_written_anew_leaves_nothing_that_an_old_key_reads(sealed: Galle
 def test_what_has_no_key_is_not_rotated(world: Gallery) -> None:
     with pytest.raises(EncryptionError, match="it is not encrypted"):
         rotate_key(world.config)
+
+
+def test_an_archive_that_lost_the_word_on_its_key_is_read_with_it_and_written_to_in_the_clear_by_nobody(
+    sealed: Gallery,
+) -> None:
+    sealed.push()
+    for each in (sealed.folder / "encryption").iterdir():
+        each.unlink()
+    own, before = sealed.config, raw(sealed)
+    assert sealed.verify(read_data=True).whole
+    sealed.config = with_keys(own)
+    for use in (sealed.push, sealed.verify):
+        with pytest.raises(EncryptionError, match="it is encrypted, and no key is given"):
+            use()
+    sealed.config = with_keys(own, TWO)
+    with pytest.raises(EncryptionError, match="not encrypted, or with another key"):
+        sealed.push()
+    assert raw(sealed) == before
+    sealed.config = own
+    sealed.push()
+    assert any(name.startswith("encryption/") for name in raw(sealed))

@@ -16,6 +16,7 @@ from toolkit.operations.archive.erasing import ForgetResult, forget
 from toolkit.operations.archive.finding import find
 from toolkit.operations.archive.listing import list_snapshots, show
 from toolkit.operations.archive.outcomes import Outcome
+from toolkit.stores.archive import Archive
 
 SECRET = b"a picture of one person"
 
@@ -171,8 +172,6 @@ def test_an_erasure_that_was_killed_is_finished_by_the_next(world: Gallery, monk
     world.photo(2, "b", b"B")
     world.push()
     world.push()
-    from toolkit.stores.archive import Archive
-
     usual, count = Archive.write_snapshot, iter(range(9))
 
     def killed(self: Archive, *of: Any) -> None:
@@ -188,3 +187,25 @@ def test_an_erasure_that_was_killed_is_finished_by_the_next(world: Gallery, monk
     result = erase(world, photo="id = 1")
     assert (result.files, result.removed_objects) == (1, 1)
     assert SECRET not in set(bytes_in(world.folder))
+
+
+def test_an_erasure_that_was_killed_before_its_objects_went_is_finished_by_the_next(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.photo(1, "a", SECRET)
+    world.photo(2, "b", b"B")
+    world.push()
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            erase(world, photo="id = 1")
+    assert SECRET in set(bytes_in(world.folder))
+    result = erase(world, photo="id = 1")
+    assert (result.rows, result.files, result.removed_objects) == (1, 0, 1)
+    assert SECRET not in set(bytes_in(world.folder))
+    assert world.verify(read_data=True).whole
+    assert erase(world, photo="id = 9").rows == 0
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -6,12 +6,14 @@ import pytest
 from msgspec import structs
 
 from tests.operations.archive_example import Gallery
-from toolkit.core.archive_manifest import Address
+from toolkit.core.archive_manifest import Address, snapshot_key
 from toolkit.errors import ConfigurationError, DamagedObjectError, UnknownNameError
 from toolkit.operations.archive.changes import Change, diff
 from toolkit.operations.archive.finding import cat, find
 from toolkit.operations.archive.listing import list_snapshots
+from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.push import push
+from toolkit.stores.zstd import compress, decompress
 
 
 def content(world: Gallery, snapshot: str, file: str) -> bytes:
@@ -130,3 +132,24 @@ def test_a_push_leaves_out_excluded_tables_and_its_snapshot_is_one_of_the_others
         push(world.config, "sqlite", exclude=["fotos"])
     with pytest.raises(ConfigurationError):
         push(world.config, "sqlite", ["album"], exclude=["album"])
+
+
+def test_a_manifest_that_turns_out_to_be_damaged_hides_no_other(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.photo(2, "b", b"B")
+    damaged = str(world.push().snapshot)
+    (world.live / "b").unlink()
+    whole = str(world.push().snapshot)
+    place = world.folder / snapshot_key(damaged)
+    # Its header is whole: what is wrong is found at its end alone.
+    text = b"".join(decompress([place.read_bytes()]))
+    place.write_bytes(b"".join(compress([text.replace(b'"b"', b'"c"')])))
+    found = find(world.config, "a")
+    assert [each.snapshot for each in found.files] == [whole]
+    assert [(each.outcome, each.object) for each in found.findings] == [(Outcome.DAMAGED_MANIFEST, damaged)]
+    (world.live / "a").unlink()
+    restored = world.restore(whole)
+    assert restored.written == 1
+    assert [str(each.reason).rpartition("; ")[2] for each in restored.findings] == [
+        "no other snapshot that can be read has it"
+    ]

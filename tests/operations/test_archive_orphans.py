@@ -10,7 +10,8 @@ import pytest
 
 from tests.operations.archive_example import Gallery, gallery
 from toolkit.config import Config, Database
-from toolkit.errors import SharedFilesError
+from toolkit.errors import ArchivedRowsError, SharedFilesError
+from toolkit.operations.archive.erasing import forget
 from toolkit.operations.archive.orphans import OrphanResult, remove_orphans
 from toolkit.operations.archive.outcomes import Outcome
 
@@ -93,3 +94,40 @@ def test_rows_without_files_are_told_all_the_same(world: Gallery) -> None:
     world.put("alone", b"1")
     result = removed(world)
     assert (paths(result), [each.outcome for each in result.findings]) == (["alone"], [Outcome.DANGLING])
+
+
+# What others read, but not we: half of a surrogate pair, a type that is another, a text that is cut off.
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"filename": "dir/caf\\u00e9", "backend": "attachments", "metadata": {"a": "\\ud800"}}',
+        '{"filename": "dir\\/caf\\u00e9", "backend": "attachments", "content_type": 5}',
+        '"{\\"filename\\": \\"dir/caf\\\\u00e9\\", \\"backend\\": 5}"',
+        '{"backend": "attachments", "filename": "dir/café',
+    ],
+)
+def test_a_file_that_a_row_mentions_which_cannot_be_read_stays(world: Gallery, text: str) -> None:
+    world.photo(1, "one.jpg", b"A")
+    world.row(2, text)
+    world.put("dir/café", b"B")
+    world.put("alone.jpg", b"1")
+    assert [each.path for each in world.audit().findings if each.outcome is Outcome.ORPHAN] == ["alone.jpg"]
+    result = removed(world)
+    assert (paths(result), [each.outcome for each in result.findings]) == (["alone.jpg"], [Outcome.MALFORMED])
+    world.photo(3, "dir/café", b"B")
+    assert world.push(move=True).removed == 1
+    assert world.live_files() == {"dir/café": b"B"}
+
+
+def test_an_object_that_a_row_mentions_which_cannot_be_read_is_neither_pruned_nor_erased(world: Gallery) -> None:
+    world.photo(1, "one.jpg", b"A")
+    first = str(world.push(move=True).snapshot)
+    (moved,) = world.rows().values()
+    world.run("UPDATE photo SET file = json_set(file, '$.content_type', 5)")
+    world.photo(2, "b", b"B")
+    world.push()
+    world.remove(first, force=True)
+    assert world.prune(source="sqlite", last=1).removed_objects == 0
+    with pytest.raises(ArchivedRowsError):
+        forget(world.config, "sqlite", {"photo": ("id = 1",)})
+    assert moved["filename"] in world.objects()

@@ -17,6 +17,7 @@ from toolkit.config import Config, load_config
 from toolkit.core.archive_manifest import Header
 from toolkit.engines import connect
 from toolkit.errors import ConfigurationError, UnknownNameError
+from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.prune_values import KeptMoves
 
 
@@ -238,3 +239,25 @@ def test_a_database_with_an_identity_of_its_own_is_the_same_wherever_it_is(
     new.photo(2, "other", b"other")
     assert new.prune(last=1, source="sqlite").kept_moves == ()
     assert theirs not in new.objects()
+
+
+def test_a_row_whose_metadata_cannot_say_where_its_file_was_is_not_moved_and_told(world: Gallery) -> None:
+    world.photo(1, "a", b"A", metadata=[1])
+    world.photo(2, "b", b"B", metadata="text")
+    world.photo(3, "c", b"C")
+    result = world.push(move=True)
+    assert [(each.outcome, each.key) for each in result.findings] == [(Outcome.MALFORMED, {"id": n}) for n in (1, 2)]
+    assert (result.moved, world.live_files()) == (1, {"a": b"A", "b": b"B"})
+    assert [world.rows()[number]["filename"] for number in (1, 2)] == ["a", "b"]
+
+
+def test_a_row_that_was_moved_and_got_another_file_since_is_known_by_that_one(world: Gallery) -> None:
+    world.photo(1, "old", b"old content", metadata={"archived_from": {"backend": "attachments", "filename": "of 2"}})
+    world.photo(2, "of 2", b"of 2")
+    snapshot = str(world.push().snapshot)
+    assert {entry.path: entry.key["id"] for entry in world.archive.entries(snapshot)} == {"old": 1, "of 2": 2}
+    rows, files = world.rows(), world.live_files()
+    for path in files:
+        (world.live / path).unlink()
+    assert world.restore().findings == ()
+    assert (world.rows(), world.live_files()) == (rows, files)

@@ -15,6 +15,7 @@ from tests.operations.outcomes import files_in
 from toolkit.config import Config, Store
 from toolkit.errors import ConditionError, UnknownNameError
 from toolkit.operations.archive.outcomes import Outcome
+from toolkit.operations.archive.restore_writing import RestoreWriting
 
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
 
@@ -441,3 +442,27 @@ def test_names_that_a_file_system_takes_for_one_do_not_overwrite_each_other(worl
     assert found == {path: path.encode() for path in paths}
     names = [str(path.relative_to(tmp_path / "out")).casefold() for path in (tmp_path / "out").rglob("*")]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_that_came_since_the_places_were_looked_at_stays(
+    world: Gallery, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    for number in range(3):
+        world.photo(number, f"{number}", b"archived %d" % number)
+    world.push()
+    shutil.rmtree(world.live)
+    world.put("0", b"other")
+    usual = RestoreWriting.write
+
+    def write(self: RestoreWriting) -> None:
+        world.put("1", b"of the application")
+        world.put("2", b"archived 2")
+        usual(self)
+
+    monkeypatch.setattr(RestoreWriting, "write", write)
+    result = world.restore(overwrite=overwrite)
+    assert (result.written, result.same, result.other) == (overwrite, 1, 2 - overwrite)
+    assert [each.path for each in result.findings if each.outcome is Outcome.KEPT] == ["0", "1"][overwrite:]
+    first = b"archived 0" if overwrite else b"other"
+    assert world.live_files() == {"0": first, "1": b"of the application", "2": b"archived 2"}

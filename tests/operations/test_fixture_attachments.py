@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,7 +39,7 @@ from toolkit.errors import (
     UnknownNameError,
 )
 from toolkit.operations.archive.backends import Backends
-from toolkit.operations.fixtures.attachments import AttachmentMode
+from toolkit.operations.fixtures.attachments import AttachmentMode, FilePutting
 from toolkit.operations.fixtures.closure import Closure
 from toolkit.operations.fixtures.dump import DumpResult, dump_data
 from toolkit.operations.fixtures.load import load_data
@@ -463,6 +464,30 @@ def test_a_store_that_keeps_other_than_it_was_given_is_found_out_before_any_row(
         files.store.clear()
 
 
+def test_a_file_that_came_since_the_files_were_looked_at_refuses_the_load(
+    kept: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumped(kept)
+    name, content = next(iter(kept.live_files().items()))
+    shutil.rmtree(kept.live)
+    kept.run("DELETE FROM photo", "DELETE FROM album")
+    usual = FilePutting.put
+
+    def put(self: FilePutting) -> None:
+        kept.put(name, b"of the application")
+        usual(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FilePutting, "put", put)
+        with pytest.raises(ExistingFilesError, match=name):
+            loaded(kept)
+    assert (kept.live_files()[name], kept.rows()) == (b"of the application", {})
+    # The same is none that is in its way.
+    kept.put(name, content)
+    loaded(kept)
+    assert kept.rows()
+
+
 def test_rows_that_are_refused_bring_no_file(kept: Gallery) -> None:
     lost(kept)
     kept.photo(3, None)
@@ -475,11 +500,15 @@ def test_only_files_of_rows_that_are_loaded_are_put_back(kept: Gallery) -> None:
     lost(kept)
     fixture = kept.config.root / "out" / "photo.json"
     rows = [row for row in json.loads(fixture.read_text()) if row["id"] == 3]
-    unknown = {"id": 4, "file": reference("unknown", b"U")}
-    fixture.write_text(json.dumps([*rows, unknown, {"id": 5}]))
-    assert files_of(loaded(kept)) == (1, 1, 2, 0)
-    assert kept.live_files() == {"c": b"CC"}
-    assert set(kept.rows()) == {3, 4, 5}
+    unknown = [{"id": 4, "file": reference("unknown", b"U")}, {"id": 6, "file": {"filename": "x", "backend": 5}}]
+    fixture.write_text(json.dumps([*rows, *unknown, {"id": 5}, {"id": 7, "file": reference("own", b"O")}]))
+    kept.put("own", b"O")
+    done = loaded(kept)
+    assert done is not None
+    assert files_of(replace(done, problems=())) == (1, 1, 2, 0)
+    assert [each.partition(": ")[0] for each in done.problems] == ["attachments:'unknown'", "photo id=6"]
+    assert kept.live_files() == {"c": b"CC", "own": b"O"}
+    assert set(kept.rows()) == {3, 4, 5, 6, 7}
 
 
 def test_a_name_that_leads_out_of_the_store_is_refused(kept: Gallery) -> None:

@@ -15,7 +15,7 @@ from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.errors import GeneratedOtherwiseError
 from toolkit.operations.diff.compare import DiffResult, Status
-from toolkit.operations.reflection.made_columns import TableMaking
+from toolkit.operations.reflection.created_columns import TableMaking
 
 __all__ = ["using"]
 

@@ -17,10 +17,11 @@ from tests.operations.outcomes import counts
 from tests.operations.test_hard_schemas import ALL, MODULE, Using, plain, rows, using
 from toolkit.cli import run
 from toolkit.cli.render import show_transfer
-from toolkit.config import Config
+from toolkit.config import Config, Database
 from toolkit.errors import ConfigurationError, MissingParentError, PrivilegeError, ToolkitError, VerificationError
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
+from toolkit.operations.transfer import other_rows
 from toolkit.operations.transfer.deletes import DeleteLimit
 from toolkit.operations.transfer.options import Mode, Options
 from toolkit.operations.transfer.watermarks import Since
@@ -238,6 +239,19 @@ def test_that_a_trigger_changes_a_row_that_only_the_target_has_is_told(
 
 
 @BOTH
+def test_it_is_told_where_it_is_not_looked_whether_a_trigger_changes_rows_that_only_the_target_has(
+    using: Using, target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(other_rows, "_MOST_ROWS", 0)
+    config = touched(using, target)
+    execute(config.database(target), "DELETE FROM t WHERE id = 1", "INSERT INTO t VALUES (7, 'own', NULL)")
+    execute(config.database("sqlite"), f"UPDATE t SET at = '{_LATER}'")
+    show_transfer(sync(config, "sqlite", target))
+    told = "Not looked at: rows of t: Of the 1 that only"
+    assert told in " ".join(capsys.readouterr().out.split())
+
+
+@BOTH
 def test_a_row_that_only_the_target_has_and_that_a_trigger_deletes_is_caught(using: Using, target: str) -> None:
     """It was told to be left as it is: what was there then was the source's, and its digest."""
     config = _both_with_a_row_of_one(using, target)
@@ -413,3 +427,19 @@ def test_a_target_without_triggers_needs_none_held_and_says_nothing(using: Using
     result = sync(config, "sqlite", "duckdb", options=HELD)
     assert (result.verified, result.warnings) == (True, ())
     assert rows(config, "duckdb", "SELECT v FROM t") == [("new",)]
+
+
+def test_of_mariadb_whose_triggers_cannot_be_held_it_is_advised_to_drop_them(using: Using, mariadb_url: str) -> None:
+    config = using(plain("t", sa.Column("v", sa.Text)))
+    database = Database("mariadb", mariadb_url, config.root)
+    config = replace(config, databases={**config.databases, "mariadb": database})
+    create(config.database("sqlite"), plain("t", sa.Column("v", sa.Text)))
+    create(database, plain("t", sa.Column("v", sa.Text)))
+    execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'a')")
+    execute(database, "CREATE TRIGGER odd BEFORE INSERT ON t FOR EACH ROW SET new.v = 'odd'")
+    with pytest.raises(VerificationError) as refused:
+        sync(config, "sqlite", "mariadb")
+    assert refused.value.advice.startswith("Drop what fires there for the time of the sync (odd).")
+    with pytest.raises(PrivilegeError, match="MariaDB has no way") as refused_too:
+        sync(config, "sqlite", "mariadb", options=HELD)
+    assert "owner" not in refused_too.value.advice

@@ -15,7 +15,7 @@ from toolkit.core.inspection import InspectedColumn, InspectedTable
 from toolkit.errors import UnknownNameError
 from toolkit.operations.diff.compare import diff
 from toolkit.operations.inspect import definitions, engine_named, inspect
-from toolkit.operations.reflection.unfit import MASK
+from toolkit.operations.reflection.unrepresentable_values import MASK
 from toolkit.operations.sync import sync
 
 _ROW = "(1, 1234.5600, 'ab', '2006-01-02 03:04:05', '{raw}', 'a@b.c', 'nan', '[1]', true)"

@@ -244,7 +244,7 @@ def test_numbers_of_large_objects_are_refused_as_their_bytes_would_stay_behind(b
             sync(bare, "postgres", target)
         assert "document id=1" in refused.value.fact
         assert "the number of a large object, whose bytes would stay behind" in refused.value.fact
-        assert "--exclude-column document.the file" in refused.value.advice
+        assert "--exclude-column document.'the file'" in refused.value.advice
     done = sync(bare, "postgres", "duckdb", exclude_columns=["document.the file"])
     assert done.verified
     assert "pg_largeobject large objects: 1: Only what is in columns is carried." in told(done)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.operations.databases import connected, contents
+from tests.operations.databases import connected, contents, execute
 from toolkit.cli import run
 from toolkit.config import Config
 from toolkit.errors import AmbiguousMatchError, ConfigurationError, UniqueConflictError, UnknownNameError
@@ -280,6 +280,30 @@ def test_new_rows_that_share_their_values_are_refused_at_once_not_by_the_next_sy
     put(people, "sqlite2")
     with pytest.raises(AmbiguousMatchError, match="person: several rows have name=A"):
         sync(people, "sqlite", "sqlite2", match={"person": ["name"]})
+
+
+@EVERY_TARGET
+def test_without_models_children_follow_where_the_target_has_no_foreign_keys(people: Config, target: str) -> None:
+    bare = replace(people, metadata="", migrations=people.root / "none")
+    execute(
+        bare.database("sqlite"),
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, code TEXT, aunt INTEGER REFERENCES a (id))",
+        "CREATE TABLE b (id INTEGER PRIMARY KEY, a_id INTEGER REFERENCES a, gone INTEGER REFERENCES nowhere)",
+        "INSERT INTO a VALUES (1, 'x', 2), (2, 'y', NULL)",
+        "INSERT INTO b VALUES (1, 2, NULL), (2, 1, NULL)",
+    )
+    execute(
+        bare.database(target),
+        "CREATE TABLE alpha (id INTEGER PRIMARY KEY, code VARCHAR(9) UNIQUE, aunt INTEGER)",
+        "CREATE TABLE b (id INTEGER PRIMARY KEY, alpha_id INTEGER, gone INTEGER)",
+        "INSERT INTO alpha VALUES (2, 'x', NULL), (7, 'y', NULL)",
+    )
+    options: dict[str, Any] = {"match": {"a": ("code",)}, "rename": {"a": "alpha", "b.a_id": "b.alpha_id"}}
+    sync(bare, "sqlite", target, **options)
+    with connected(bare.database(target)) as connection:
+        found = [sorted(map(tuple, connection.exec_driver_sql(f"SELECT * FROM {each}"))) for each in ("alpha", "b")]
+    assert found == [[(2, "x", 7), (7, "y", None)], [(1, 7, None), (2, 2, None)]]
+    assert not any(each.inserted + each.updated for each in sync(bare, "sqlite", target, **options).tables)
 
 
 def test_columns_that_point_at_rows_yet_to_be_matched_are_refused_and_one_named_twice_counts_once(

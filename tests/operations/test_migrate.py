@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from tests.operations.databases import connected
 from toolkit.config import Config, Database
 from toolkit.errors import (
+    ConfigurationError,
     DatabaseUnavailableError,
     MigrationError,
     RevisionMismatchError,
@@ -475,6 +476,18 @@ def test_stamp_records_and_purges(project: Config, database: Database) -> None:
     with pytest.raises(MigrationError, match="unknown"):
         migrate.upgrade(database, project)
     assert migrate.stamp(database, project, first, purge=True).after == first
+
+
+def test_a_history_is_run_without_models(project: Config, database: Database) -> None:
+    with_second(project)
+    bare = replace(project, metadata="")
+    assert migrate.upgrade(database, bare).after == migrate.head_revision(project)
+    with connected(database) as connection:
+        assert {"owner"} <= set(sa.inspect(connection).get_table_names())
+    migrate.downgrade(database, bare, "base")
+    assert migrate.stamp(database, bare, "head").after == migrate.head_revision(project)
+    with pytest.raises(ConfigurationError, match="No models are configured"):
+        migrate.check(database, bare)
 
 
 def test_looking_makes_no_file(project: Config) -> None:

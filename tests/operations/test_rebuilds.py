@@ -19,6 +19,16 @@ from toolkit.operations.migrations import history, migrate
 
 NONE = sa.MetaData()
 sa.Table("unused", NONE, sa.Column("id", sa.Integer, primary_key=True))
+STRICT = sa.MetaData()
+sa.Table(
+    "t",
+    STRICT,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("a", sa.String(20), nullable=False),
+    sa.Column("b", sa.BigInteger),
+    sa.Column("c", sa.Numeric(9, 2)),
+    sa.Column("d", sa.Date),
+)
 Migrate = Callable[[Database, str], None]
 # The names of the migrations' files and how these begin, which is the same for each project: `change 0`, `change 1`, …
 _HEADS: dict[int, tuple[str, str]] = {}
@@ -271,6 +281,30 @@ def test_a_table_strict_and_without_rowid_stays_so(sqlite: Database, run: Migrat
     execute(sqlite, "CREATE TABLE t (k TEXT PRIMARY KEY, a INTEGER) STRICT, WITHOUT ROWID")
     run(sqlite, altered("'a', nullable=False"))
     assert definitions(sqlite) == ['CREATE TABLE "t" ( k TEXT PRIMARY KEY, a INTEGER NOT NULL ) STRICT, WITHOUT ROWID']
+
+
+def test_the_row_is_named_that_a_check_of_a_new_column_refuses(sqlite: Database, run: Migrate) -> None:
+    execute(sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", "INSERT INTO t VALUES (1, 1), (2, 9)")
+    with pytest.raises(MigrationError, match="t id=2 does not fit the migration: CHECK constraint failed: c > a"):
+        run(sqlite, "op.add_column('t', sa.Column('c', sa.Integer, sa.CheckConstraint('c > a'), server_default='7'))")
+    assert definitions(sqlite) == ["CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)"]
+
+
+def test_a_strict_table_gets_the_types_that_it_takes(sqlite: Database, run: Migrate, project: Config) -> None:
+    execute(
+        sqlite,
+        "CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY, a TEXT, b TEXT) STRICT",
+        "INSERT INTO t VALUES (1, 'x', '7')",
+    )
+    run(sqlite, altered("'a', type_=sa.String(20), nullable=False"))
+    run(sqlite, altered("'b', type_=sa.BigInteger()"))
+    run(sqlite, "op.add_column('t', sa.Column('c', sa.Numeric(9, 2)))\nop.add_column('t', sa.Column('d', sa.Date()))")
+    assert definitions(sqlite) == [
+        'CREATE TABLE "t" ( id INTEGER NOT NULL PRIMARY KEY, a TEXT NOT NULL, b INTEGER, c ANY, d TEXT ) STRICT'
+    ]
+    assert rows(sqlite, "SELECT a, b, typeof(b) FROM t") == [("x", 7, "integer")]
+    told = history.make_migrations(sqlite, replace(project, metadata=f"{__name__}:STRICT"), "none", autogenerate=True)
+    assert told is None
 
 
 @pytest.mark.parametrize("key", ["k TEXT PRIMARY KEY", "k TEXT", "k TEXT, rowid TEXT"])

@@ -20,7 +20,7 @@ from toolkit.core.tables import table_spec
 from toolkit.engines import connect
 from toolkit.engines.portable.constraints import modelled
 from toolkit.operations.migrations.model_tables import make_tables
-from toolkit.operations.reflection.made import Made, made
+from toolkit.operations.reflection.created_tables import Made, made
 
 SOURCES = {"sqlite": hostile.of_sqlite, "postgresql": hostile.of_postgres, "duckdb": hostile.of_duckdb}
 TARGETS = ("sqlite", "postgres", "duckdb")

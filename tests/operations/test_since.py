@@ -189,6 +189,19 @@ def test_a_time_still_to_come_does_not_hide_the_rows_before_it(items: Config, so
     assert counts(items, source, target)[0] == 1
 
 
+def test_a_time_of_another_zone_in_a_text_of_sqlite_s_hides_no_row(items: Config) -> None:
+    at = "2024-01-01 {:02}:00:00-05:00"
+    rows = ", ".join(f"({hour}, 'old', '{at.format(hour)}')" for hour in range(9, 13))
+    bare = replace(items, metadata="", migrations=items.root / "none")
+    table = "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, updated_at TIMESTAMP)"
+    execute(bare.database("sqlite"), table, f"INSERT INTO item VALUES {rows}")
+    sync(bare, "sqlite", "duckdb", since=SINCE)
+    execute(bare.database("sqlite"), f"UPDATE item SET name = 'new', updated_at = '{at.format(13)}' WHERE id = 9")
+    (found,) = sync(bare, "sqlite", "duckdb", since=SINCE).tables
+    assert (found.updated, found.unchanged) == (1, 1)
+    assert diff(bare, "sqlite", "duckdb").equal
+
+
 @pytest.mark.parametrize("first", [-90, 120], ids=["rows before", "no row before"])
 def test_a_clock_that_is_put_back_hides_no_row_and_neither_does_one_that_was_ahead(
     items: Config, monkeypatch: pytest.MonkeyPatch, first: int

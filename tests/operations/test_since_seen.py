@@ -16,8 +16,8 @@ from tests.operations.databases import contents, execute, postgres
 from tests.operations.test_since import METADATA, SINCE, counts, item, items, put
 from toolkit.config import Config
 from toolkit.engines import connect
-from toolkit.operations.transfer import kept
-from toolkit.operations.transfer.kept import Kept
+from toolkit.operations.transfer import watermark_texts
+from toolkit.operations.transfer.watermark_texts import Kept
 from toolkit.operations.transfer.watermarks import Since
 
 __all__ = ["items"]
@@ -62,7 +62,7 @@ def test_a_row_that_changed_and_changed_back_is_written_each_time(items: Config)
 
 
 def test_of_more_rows_than_are_kept_in_mind_all_are_compared(items: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "SEEN_ROWS", 1)
+    monkeypatch.setattr(watermark_texts, "SEEN_ROWS", 1)
     put(items, "sqlite", item(1, 9), item(2, 10))
     put(items, "sqlite2")
     counts(items, "sqlite", "sqlite2")

@@ -38,6 +38,7 @@ def test_what_cannot_be_copied_is_told_and_the_rows_are_synced(alone: Config) ->
     world.photo(1, "a", b"A")
     world.photo(2, "gone", None)
     world.photo(3, "other", b"source")
+    world.row(4, '{"filename": "a", "backend": 5}')
     (alone.root / ".toolkit/copy").mkdir(parents=True)
     (alone.root / ".toolkit/copy/other").write_bytes(b"the target's own")
     two = f"sqlite:///{alone.root}/two.sqlite3"
@@ -48,6 +49,7 @@ def test_what_cannot_be_copied_is_told_and_the_rows_are_synced(alone: Config) ->
     assert [problem.partition(": ")[0] for problem in result.attachments.problems] == [
         "attachments:'gone'",
         result.attachments.store,
+        "photo id=4",
     ]
     assert (alone.root / ".toolkit/copy/other").read_bytes() == b"the target's own"
     assert Gallery(world.config, two).rows() == world.rows()

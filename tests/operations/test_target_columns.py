@@ -69,7 +69,7 @@ def test_a_column_that_needs_a_value_is_named_before_anything_is_written_and_giv
             f"{target}.t.{name} is NOT NULL and has no default, and only {target} has it"
             for name in ("the tenant", "day")
         )
-        assert "--set t.the tenant=VALUE --set t.day=VALUE" in refused.value.advice
+        assert "--set 't.the tenant'=VALUE --set t.day=VALUE" in refused.value.advice
     assert rows(config, target, "SELECT * FROM t") == before
     values = {"t.the tenant": "it's 5 %", "t.day": "2024-02-29"}
     result = sync(config, "sqlite", target, set_values=values, options=options)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from advanced_alchemy.types import GUID
 
 from toolkit.config import Config, load_config
-from toolkit.errors import MisfitsError, ToolkitError, TwoFormsError
+from toolkit.errors import MisfitsError, ToolkitError, TwoFormsError, UnrepresentableValueError
 from toolkit.operations.diff.compare import Status, diff
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.sync import sync
@@ -94,6 +94,29 @@ def test_different_keys_in_different_forms_are_synced_by_models(tmp_path: Path) 
         keys = [each for (each,) in file.execute("SELECT id FROM author UNION ALL SELECT author_id FROM book")]
     file.close()
     assert sorted(keys) == sorted([ONE.bytes, TWO.bytes] * 2)
+
+
+def test_by_models_a_changed_row_is_found_by_its_key_in_another_form_and_refused_where_it_is_to_be_written(
+    tmp_path: Path,
+) -> None:
+    others = [uuid.UUID(int=number << 64) for number in range(3, 30)]
+    config = written(tmp_path, [ONE.bytes, *map(str, others), str(TWO)], [])
+    sync(config, "one", "two")
+    with sqlite3.connect(tmp_path / "one.sqlite3") as file:
+        file.execute("UPDATE author SET name = 'new' WHERE id IN (?, ?)", [ONE.bytes, str(TWO)])
+    file.close()
+    (found,) = sync(config, "one", "two", ["author"]).tables
+    assert (found.updated, found.unchanged) == (2, 27)
+    with sqlite3.connect(tmp_path / "two.sqlite3") as file:
+        assert file.execute("SELECT id FROM author WHERE name = 'new' ORDER BY id DESC").fetchall() == [
+            (ONE.bytes,),
+            (TWO.bytes,),
+        ]
+        file.execute("UPDATE author SET name = 'newer' WHERE id = ?", [TWO.bytes])
+    file.close()
+    with pytest.raises(UnrepresentableValueError, match="would come a second time") as caught:
+        sync(config, "two", "one", ["author"])
+    assert "Write the keys there in that form: UUIDs as 16 bytes." in caught.value.advice
 
 
 def test_without_models_rows_that_point_at_another_form_are_refused_with_both(tmp_path: Path) -> None:

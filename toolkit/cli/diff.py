@@ -180,7 +180,7 @@ def _stream(
     """The same, each table and each row as a line as soon as it is compared."""
     from toolkit.cli.output import print_json
     from toolkit.operations.diff.compare import Comparison
-    from toolkit.operations.reflection.wanted import Wanted
+    from toolkit.operations.reflection.requested_tables import Wanted
 
     statuses = set()
     with Comparison(config, source, target, Wanted(tables, **which), convert, show_pii=show_pii) as comparison:

@@ -217,6 +217,8 @@ def _show_triggered(warnings: Iterable[TransferWarning]) -> None:
     for each in warnings:
         if each.is_of_trigger:
             say(f"Changed by a trigger: rows of {each.table}: {each.reason}")
+        elif each.is_of_unseen:
+            say(f"Not looked at: rows of {each.table}: {each.reason}")
 
 
 def _show_files(copied: FileCopy, dry_run: bool) -> None:

@@ -74,6 +74,11 @@ def address_of(key: str) -> Address | None:
     return Address(found[2], found[3] is not None) if found else None
 
 
+def addresses_in(text: str) -> Iterator[Address]:
+    """The addresses of all objects that are named in a text."""
+    return (Address(found[2], found[3] is not None) for found in _OBJECT.finditer(text))
+
+
 def snapshot_key(snapshot: str) -> str:
     """The name of a snapshot's manifest."""
     return f"{SNAPSHOTS}{snapshot}{_SUFFIX}"

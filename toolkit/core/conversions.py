@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from shlex import quote as shell
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,6 +29,8 @@ Stored = str | bytes
 _FROM_ZONE, EMPTY, ZERO_DATE = "utc-from", "empty-as-null", "zero-date-as-null"
 AS_NULL = frozenset({EMPTY, ZERO_DATE})
 """Those that make NULL of some values."""
+MADE = "made"
+"""In the `info` of a column that refuses NULL: its table is made in this run, where it may take NULL."""
 NO_DATE = r"0000-00-00([ T]00:00:00(\.0+)?)?"
 """How databases write a date that is none."""
 UNITS = {"epoch-s": 1, "epoch-ms": 1_000, "epoch-us": 1_000_000}
@@ -99,10 +102,12 @@ def conversion_advice(spec: TableSpec, column: str, value: Any) -> str:
     """How to have a value converted that its type cannot hold as it is, as a sentence; "" where nothing takes it."""
     stored, type_ = value if isinstance(value, str | bytes) else str(value), spec.column(column).type
     is_key = column in spec.key
-    kept = AS_NULL if not spec.column(column).nullable else frozenset[str]()
+    takes_null = spec.column(column).nullable or MADE in spec.table.columns[column].info
+    kept = frozenset[str]() if takes_null else AS_NULL
     usable = (name for name in _ADVISED if name not in kept and _takes(name, type_, stored))
     name = next((each for each in usable if not (is_key and conversion(each).lost)), None)
-    return "" if name is None else f"Or have it converted as the source is read: --convert {spec.name}.{column}:{name}."
+    place = shell(f"{spec.name}.{column}")
+    return "" if name is None else f"Or have it converted as the source is read: --convert {place}:{name}."
 
 
 def _takes(name: str, type_: LogicalType, stored: Stored) -> bool:

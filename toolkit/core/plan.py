@@ -169,6 +169,11 @@ class TransferWarning:
         return self.outcome == CHANGED_BY_TRIGGER
 
     @property
+    def is_of_unseen(self) -> bool:
+        """Whether it is of rows that a trigger may have changed, of which nobody knows."""
+        return self.outcome == NOT_LOOKED_AT
+
+    @property
     def is_of_conversion(self) -> bool:
         """Whether it counts the values that a conversion changed for good, as the user asked for."""
         return self.outcome == CONVERTED
@@ -188,6 +193,7 @@ NOT_CARRIED = "not carried"
 OTHER_RECORD = "revision recorded elsewhere"
 CHANGED_MEANWHILE = "changed meanwhile"
 CHANGED_BY_TRIGGER = "changed by a trigger"
+NOT_LOOKED_AT = "not looked at"
 GENERATED_OTHERWISE = "generated otherwise"
 CONVERTED = "converted"
 MASKED = "masked by name"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote as shell
 from typing import Any
 
 import sqlalchemy as sa
@@ -96,7 +97,8 @@ def _column_name(given: str, table: str, other_table: str) -> str:
     prefix, _, name = given.rpartition(".")
     if prefix not in ("", table, other_table):
         raise ConfigurationError(
-            f"A column of {table} cannot be one of {prefix}.", f"Write --rename {table}.COLUMN={other_table}.{name}."
+            f"A column of {table} cannot be one of {prefix}.",
+            f"Write --rename {shell(table)}.COLUMN={shell(f'{other_table}.{name}')}.",
         )
     return name
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote as shell
 from typing import Any
 
 import pyarrow as pa
@@ -49,7 +50,7 @@ class Sifted:
 
 def as_error(table: str, key: str, value: BadValue) -> UnrepresentableValueError:
     """One value as an error of its own."""
-    leave = f" Or leave the table out: --exclude {table}."
+    leave = f" Or leave the table out: --exclude {shell(table)}."
     error = UnrepresentableValueError(table, key, value.column, value.problem, value.advice and value.advice + leave)
     error.value = value.value
     return error

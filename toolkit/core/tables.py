@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from shlex import quote as shell
 from typing import Any
 
 import pyarrow as pa
@@ -44,6 +45,10 @@ class ForeignKeySpec:
     columns: tuple[str, ...]
     parent: str
     parent_columns: tuple[str, ...]
+
+
+POINTS = "toolkit_points"
+"""In a table's `info`: the foreign keys that the source has, where the target need not have them."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ def table_spec(table: Table, given_key: Sequence[str] = ()) -> TableSpec:
             raise ConfigurationError(
                 f"{table.fullname}.{column.name} is a key of decimals without a precision of at most "
                 f"{MAX_DECIMAL_DIGITS} digits: engines differ in them.",
-                f"Give it one, such as Numeric(20, 4), or leave the table out: --exclude {table.fullname}.",
+                f"Give it one, such as Numeric(20, 4), or leave the table out: --exclude {shell(table.fullname)}.",
             )
     return TableSpec(
         name=table.fullname,
@@ -184,7 +189,7 @@ def _column(column: Column[Any]) -> ColumnSpec:
     if column.key != column.name:
         raise ConfigurationError(
             f"{where} goes by the key {column.key!r} in its table, and is not found by its name.",
-            f"Leave the key out, or the table: --exclude {column.table.fullname}.",
+            f"Leave the key out, or the table: --exclude {shell(column.table.fullname)}.",
         )
     return ColumnSpec(column.name, logical_type(column.type), bool(column.nullable), column.type)
 

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _NOW = frozenset({"NOW", "TRANSACTION_TIMESTAMP", "STATEMENT_TIMESTAMP", "CLOCK_TIMESTAMP", "GET_CURRENT_TIMESTAMP"})
 _UUIDS = frozenset({"UUID_GENERATE_V4", "GEN_RANDOM_UUID", "UUID", "UUIDV4"})
 _TIMES = {"currenttimestamp": "timestamp", "currentdate": "date", "currenttime": "time", "localtimestamp": "timestamp"}
+_UTC = {"utctimestamp": "timestamp", "utcdate": "date", "utctime": "time"}
 _PARTS = {"DATETIME": "timestamp", "TIME": "time", "UNIXEPOCH": "seconds"}
+_IN_UTC = "it is taken in UTC there, not in the zone of a session"
 _FORMATS = {"timestamp": "%Y-%m-%d %H:%M:%S", "date": "%Y-%m-%d", "time": "%H:%M:%S"}
 _CAST_PARTS = {"TIMESTAMP": "timestamp", "TIMESTAMPNTZ": "timestamp", "TIMESTAMPTZ": "timestamp", "DATE": "date"}
 # What SQLite's random identifiers are made of.
@@ -196,21 +198,28 @@ def _is_empty_array(node: Expr) -> bool:
 
 
 def _moment(node: Expr, translation: Translation) -> _Moment | None:
-    node, in_utc = _bare(node), translation.source.has_loose_types
+    node, in_utc = _bare(node), _is_in_utc(translation.source)
     if node.key in _TIMES:
         part = _TIMES[node.key]
-        return _Moment(part, in_utc, _FORMATS[part] if in_utc else None)
+        return _Moment(part, in_utc, _FORMATS[part] if translation.source.has_loose_types else None)
+    if node.key in _UTC:
+        return _Moment(_UTC[node.key], in_utc=True)
     if node.key == "date" and _is_now(node.this):
-        return _Moment("date", in_utc=True, format=_FORMATS["date"])
+        return _Moment("date", in_utc, _FORMATS["date"])
     read = _READERS.get(node.key)
     return None if read is None else read(node, translation)
+
+
+def _is_in_utc(source: SqlDialect) -> bool:
+    """Whether its present is in UTC, as SQLite's is: it knows none in the zone of a session."""
+    return source.has_loose_types and not source.session_moments
 
 
 def _formatted(node: Expr, translation: Translation) -> _Moment | None:
     form = _text_of(node.args["format"])
     if translation.source.has_loose_types:
         part = "seconds" if form == "%s" else "timestamp"
-        return _Moment(part, in_utc=True, format=form) if _is_now(node.this) else None
+        return _Moment(part, _is_in_utc(translation.source), form) if _is_now(node.this) else None
     inner = _moment(node.this, translation)
     if inner is None or inner.part != "timestamp" or not inner.in_utc:
         return None
@@ -247,7 +256,7 @@ def _called(node: Expr, translation: Translation) -> _Moment | None:
         return _Moment("timestamp", in_utc=True) if _moment(arguments[1], translation) else None
     if name in _PARTS and all(_is_now(each) for each in arguments):
         part = _PARTS[name]
-        return _Moment(part, in_utc=True, format=_FORMATS.get(part))
+        return _Moment(part, _is_in_utc(translation.source), _FORMATS.get(part))
     return None
 
 
@@ -293,6 +302,8 @@ def _spelled(translation: Translation, moment: _Moment, kind: str, node: Expr) -
     if moment.part == "seconds" and kind in NUMBERS:
         return f"({_known(target.seconds, node)}{moment.factor})" if moment.factor else _known(target.seconds, node)
     if kind == Kind.TEXT and moment.format is not None and target.moment_text is not None:
+        if not moment.in_utc:
+            translation.remarks.append(_IN_UTC)
         return target.moment_text.format(_format(target, moment.format))
     is_whole = moment.format is None or moment.format.startswith(("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"))
     fits = {
@@ -306,7 +317,7 @@ def _spelled(translation: Translation, moment: _Moment, kind: str, node: Expr) -
     if moment.in_utc or kind == Kind.TIMESTAMPTZ:
         return _known(target.moments.get(kind), node)
     if kind not in target.session_moments:
-        translation.remarks.append("it is taken in UTC there, not in the zone of a session")
+        translation.remarks.append(_IN_UTC)
         return _known(target.moments.get(kind), node)
     return target.session_moments[kind]
 

@@ -29,8 +29,8 @@ class StoredTable:
 class TableTriggers:
     """What the application has run as rows of a table are written, by name; without what does not fire.
 
-    `hindrance` says why the triggers cannot be held; rules never can. Some `give_values` to rows before they are
-    inserted.
+    `hindrance` says why the triggers cannot be held, by this role or (unless `can_be_held`) at all; rules never can.
+    Some `give_values` to rows before they are inserted.
     """
 
     table: str
@@ -38,6 +38,7 @@ class TableTriggers:
     rules: tuple[str, ...] = ()
     hindrance: str | None = None
     give_values: bool = False
+    can_be_held: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from toolkit.errors.files import (
     LockLostError,
     MissingObjectError,
     NeededSnapshotsError,
+    NotArrivedError,
     SharedFilesError,
     StoreError,
 )
@@ -116,6 +117,7 @@ __all__ = [
     "MissingObjectError",
     "MissingParentError",
     "NeededSnapshotsError",
+    "NotArrivedError",
     "PartFailedError",
     "PrivilegeError",
     "ReferencedRowsError",

@@ -36,6 +36,17 @@ class DamagedObjectError(StoreError):
         )
 
 
+class NotArrivedError(StoreError):
+    """An object that a store said it had taken, and has not, or not as it was sent."""
+
+    def __init__(self, subject: str, key: str, problem: str = "what arrived is not what was sent") -> None:
+        super().__init__(
+            f"{subject}: {key!r}",
+            problem,
+            "The store said that it was written: see that it keeps what it is given, then run again.",
+        )
+
+
 class DeleteRefusedError(StoreError):
     """Objects that the credentials may write and read, but not remove; nothing was removed."""
 

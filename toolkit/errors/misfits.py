@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from shlex import quote as shell
 from typing import Any
 
 from toolkit.errors.rows import UnrepresentableValueError
@@ -56,7 +57,7 @@ class MisfitsError(UnrepresentableValueError):
         advice = list(dict.fromkeys(each.advice for each in misfits))[:_SHOWN_ADVICE]
         sentences = dict.fromkeys(sentence for each in advice for sentence in _SENTENCE_END.split(each) if sentence)
         tables = list(dict.fromkeys(each.table for each in misfits))
-        leave = f"--exclude {tables[0]}" if len(tables) == 1 else "--exclude TABLE for each"
+        leave = f"--exclude {shell(tables[0])}" if len(tables) == 1 else "--exclude TABLE for each"
         self.advice = " ".join([*sentences, f"Or leave out what cannot be carried: {leave}."])
         self.args = ("\n".join((*self.facts, self.advice)),)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote as shell
 from typing import Any, Literal
 
 from toolkit.errors.base import CORRECT_ROW, EXIT_DIFFERENT, ToolkitError
@@ -66,7 +67,7 @@ class UniqueConflictError(ToolkitError):
         super().__init__(
             f"{table}: unique {columns} = {value} belongs to different rows: {' and '.join(self.rows)}.",
             f"Change or remove one of the two, at the source or in {database}, then run again. If they are one row "
-            f"under two keys: --match {table}:{columns.replace(' ', '')}.",
+            f"under two keys: --match {shell(f'{table}:' + columns.replace(', ', ','))}.",
         )
 
 
@@ -79,7 +80,7 @@ class RepeatedKeyError(ToolkitError):
         super().__init__(
             f"{table}: {f'{count:,}' if count else 'several'} rows of {database} have one key, {key}{shown}.",
             f"Remove or change all but one of them in {database}, name or give {table} a key that no two rows share "
-            f"(--key {table}:COL,COL), or leave the table out: --exclude {table}.",
+            f"(--key {shell(table)}:COL,COL), or leave the table out: --exclude {shell(table)}.",
         )
 
 
@@ -129,7 +130,7 @@ class VerificationError(ToolkitError):
         super().__init__(
             f"{table}: {fact} in {database}; the transaction was rolled back.{first}",
             f"Change there what changes the rows of {table} as they are written, or leave the table out: "
-            f"--exclude {table}.",
+            f"--exclude {shell(table)}.",
         )
 
 
@@ -138,7 +139,7 @@ class GeneratedOtherwiseError(VerificationError):
 
     def __init__(self, database: str, table: str, columns: Sequence[str], evidence: str) -> None:
         self.database, self.table, self.columns, self.evidence = database, table, tuple(columns), evidence
-        left = " ".join(f"--exclude-column {table}.{name}" for name in columns)
+        left = " ".join(f"--exclude-column {shell(table)}.{shell(name)}" for name in columns)
         ToolkitError.__init__(
             self,
             f"{table}: values of {', '.join(columns)}, which {database} would generate, differ from those of the "
@@ -172,11 +173,12 @@ class KeylessRowsError(ToolkitError):
     def __init__(self, database: str, tables: Mapping[str, tuple[int, int]]) -> None:
         self.database, self.tables = database, dict(tables)
         told = (f"{name} ({there:,} in {database}, {own:,} at the source)" for name, (there, own) in tables.items())
-        keys = " ".join(f"--key {name}:COL,COL" for name in tables)
+        keys = " ".join(f"--key {shell(name)}:COL,COL" for name in tables)
+        left = " ".join(f"--exclude {shell(name)}" for name in tables)
         super().__init__(
             f"Rows of tables without a key cannot be told apart, and differ: {', '.join(told)}.",
             "Nothing was written. To replace all their rows: --delete (load-data: --mode replace). Or name columns "
-            f"that no two rows share: {keys}. Or leave them out: {' '.join(f'--exclude {name}' for name in tables)}.",
+            f"that no two rows share: {keys}. Or leave them out: {left}.",
         )
 
 
@@ -215,7 +217,8 @@ class ReferencedRowsError(ToolkitError):
             "unnamed": f"Include {child} too, or delete {those} first.",
             "unknown": f"The models know no table {child}: delete {those} in {database}, point {them} elsewhere, or "
             "run without deleting.",
-            "replaced": f"{table} has no key, so that all its rows would be replaced: name one with --key {table}:COL.",
+            "replaced": f"{table} has no key, so that all its rows would be replaced: name one with "
+            f"--key {shell(table)}:COL.",
             "stays": f"Delete {those} in {database}, or let the condition for {child} cover {them}.",
         }
         super().__init__(

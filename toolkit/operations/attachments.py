@@ -17,6 +17,7 @@ from toolkit.operations.archive.backends import JOBS, Backends
 from toolkit.operations.archive.rows import file_columns, narrow, read_cells
 from toolkit.operations.archive.sharing import present
 from toolkit.stores.catalogue import Catalogue
+from toolkit.stores.chunks import passing
 from toolkit.stores.client import client_for
 from toolkit.stores.live import ObstoreBackend
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from toolkit.core.progress import Progress
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
-    from toolkit.operations.archive.rows import Reference
+    from toolkit.operations.archive.rows import Cell, Reference
     from toolkit.stores.live import LiveBackend
     from toolkit.stores.object_reader import ObjectInfo
 
@@ -138,18 +139,12 @@ def send_proved(
         StoreError: it cannot be written, or other than `size` bytes came.
     """
     sent, arrived = hashlib.sha256(), hashlib.sha256()
-    target.write(path, _passing(stop.watched(chunks), sent), size=size, properties=properties)
+    target.write(path, passing(stop.watched(chunks), sent), size=size, properties=properties)
     for chunk in stop.watched(target.read(path)):
         arrived.update(chunk)
     if arrived.digest() != sent.digest():
         target.delete(path)
         raise DamagedObjectError(target.name, path, "what arrived is not what was sent, and was removed")
-
-
-def _passing(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
-    for chunk in chunks:
-        digest.update(chunk)
-        yield chunk
 
 
 def copy_files(
@@ -177,13 +172,14 @@ def copy_files(
     named = {EVERY: stores} if isinstance(stores, str) else stores
     run = _Copy(Backends(config), {key: _opened(config, store) for key, store in named.items()}, overwrite, dry_run)
     counts = {"copied": 0, "there": 0}
-    size, problems = 0, []
+    size = 0
+    problems: list[str] = []
     with Catalogue(_SCHEMA) as catalogue:
         for spec in (narrow(each) for each in specs if file_columns(each)):
             catalogue.run_many(
                 "INSERT OR IGNORE INTO file (backend, path, is_archived, origin, target, properties) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
-                (run.noted(each) for cell in read_cells(origin, spec) for each in cell.references),
+                map(run.noted, references_of(read_cells(origin, spec), problems)),
             )
         archived = set_archived_aside(catalogue)
         _require_backends(run, catalogue)
@@ -272,6 +268,15 @@ def refuse_collisions(catalogue: Catalogue, location: str, content: str, advice:
         for (where,) in found
     }
     raise CollidingFilesError(files, count, advice)
+
+
+def references_of(cells: Iterable[Cell], problems: list[str]) -> Iterator[Reference]:
+    """What rows point at; `problems` is told what is wrong with those of which it cannot be said."""
+    for cell in cells:
+        if cell.problem is not None:
+            key = ", ".join(f"{name}={value!r}" for name, value in cell.key.items())
+            problems.append(f"{cell.table} {key}: column {cell.column!r} names no file: {cell.problem}")
+        yield from cell.references
 
 
 def is_archived(reference: Reference) -> bool:

@@ -26,13 +26,13 @@ from toolkit.models.personal_data import personal_columns
 from toolkit.operations.migrations.schema import tables_to_make
 from toolkit.operations.migrations.statements import make_statements, unconnected
 from toolkit.operations.project import Project
-from toolkit.operations.reflection.converted_types import with_converted
-from toolkit.operations.reflection.made import Made, made
+from toolkit.operations.reflection.converted_types import with_converted, with_nulls
+from toolkit.operations.reflection.created_tables import Made, made
 from toolkit.operations.reflection.parts import parts
 from toolkit.operations.reflection.reasons import reason
 from toolkit.operations.reflection.reflection import chosen, require_known, schema_of
-from toolkit.operations.reflection.unfit import MASK, unfit
-from toolkit.operations.reflection.wanted import Wanted
+from toolkit.operations.reflection.requested_tables import Wanted
+from toolkit.operations.reflection.unrepresentable_values import MASK, unfit
 from toolkit.operations.transfer.conversion_options import conversion_place, conversions
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Look:
         require_known(connection, wanted, schema.metadata.tables)
         places = (conversion_place(schema.metadata, option) for option in wanted.convert)
         converted = frozenset((spec.name, column) for spec, column, _ in places)
-        schema = with_converted(schema, wanted.convert)
+        schema = with_nulls(with_converted(schema, wanted.convert), wanted.convert)
         # Refuses two for one column, and what makes nothing of a column's values.
         conversions(schema.metadata, (), wanted.convert)
         names, left = chosen(schema.metadata.tables, wanted)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sqlalchemy import MetaData
+
 from toolkit.errors import ConfigurationError
 from toolkit.models.loader import load_metadata, require_models
 from toolkit.operations.discovery import discover
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from alembic.script import ScriptDirectory
-    from sqlalchemy import MetaData, Table
+    from sqlalchemy import Table
 
     from toolkit.config import Config, Database
     from toolkit.core.renames import Renames
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
 def load_models(config: Config) -> MetaData:
     """The tables of the configured models. Raises what `load_metadata` does."""
     if not config.metadata:
+        found = discover(config.root)
+        # A database that lies here is of no use to whoever asked for what is in models.
+        is_found = found.configurations or found.models
         advice = "Say where they are: --metadata MODULE:ATTR, or `metadata` in the settings."
-        raise ConfigurationError("No models are configured.", discover(config.root).advice or advice)
+        raise ConfigurationError("No models are configured.", found.advice if is_found else advice)
     if config.models is None:
         return load_metadata(config.metadata, config.root)
     require_models(config.models, f"the configuration {config.metadata!r}")
@@ -90,6 +95,16 @@ class Project:
         from toolkit.operations.migrations.scripts import load_scripts
 
         return load_scripts(self.config, self.environment)
+
+
+@dataclass(frozen=True)
+class History(Project):
+    """A project of which only the history is asked: who runs migrations needs no models."""
+
+    @cached_property
+    def metadata(self) -> MetaData:
+        """The models' tables, or none where none are configured. Raises what `load_metadata` does."""
+        return load_models(self.config) if self.config.metadata else MetaData()
 
 
 @dataclass(frozen=True)

@@ -37,13 +37,13 @@ from toolkit.errors import (
 )
 from toolkit.operations.migrations.revisions import exists, require_one_revision
 from toolkit.operations.reflection.project import Chosen
-from toolkit.operations.reflection.wanted import Wanted
+from toolkit.operations.reflection.requested_tables import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
-from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.misfits import telling_all_misfits
 from toolkit.operations.transfer.options import Options
 from toolkit.operations.transfer.origins import DatabaseOrigin
+from toolkit.operations.transfer.renamed_target import Elsewhere
 from toolkit.operations.transfer.repeated_keys import repeated_key
 from toolkit.operations.transfer.request import Transfer, TransferResult, transferred
 from toolkit.operations.transfer.run import make_lacking, transfer

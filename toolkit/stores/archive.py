@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from msgspec import UNSET, structs
@@ -41,10 +41,12 @@ from toolkit.errors import (
     DamagedObjectError,
     DeleteRefusedError,
     MissingObjectError,
+    NotArrivedError,
     StoreError,
     UnknownNameError,
 )
 from toolkit.stores.archive_locks import Lock, LockKind, at_work, take_lock
+from toolkit.stores.chunks import passing
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 from toolkit.stores.zstd import compress, decompress
 
@@ -176,14 +178,11 @@ class Archive:
         Raises:
             UnknownNameError: none.
             ConfigurationError: several.
-            StoreError: its manifest is damaged.
+            StoreError: its manifest is damaged; or that of a newer one, of which nobody knows whose it is.
         """
         headers, problems = self.snapshots()
-        if text == LATEST and headers:
-            now = dt.datetime.now(dt.UTC)
-            own = [header for header in headers if place is not None and header.place == place]
-            found = own or [header for header in headers if header.database == database] or list(headers)
-            return ([header for header in found if not is_future(header, now)] or found)[-1]
+        if text == LATEST and (headers or problems):
+            return self._latest(headers, problems, database, place)
         found = [header for header in headers if text and header.id.startswith(text)]
         if len(found) > 1:
             raise ConfigurationError(
@@ -196,6 +195,20 @@ class Archive:
         if not found:
             raise UnknownNameError("snapshot", text, [header.id for header in headers], self.name)
         return found[0]
+
+    def _latest(
+        self, headers: Sequence[Header], problems: Mapping[str, str], database: str | None, place: str | None
+    ) -> Header:
+        now = dt.datetime.now(dt.UTC)
+        own = [header for header in headers if place is not None and header.place == place]
+        found = own or [header for header in headers if header.database == database] or list(headers)
+        present = [header for header in found if not is_future(header, now)] or found
+        latest = present[-1] if present else None
+        broken = max(problems, default="")
+        if latest is not None and broken < latest.id:
+            return latest
+        readable = "no other can be read" if latest is None else f"the latest that can be read is {latest.id}"
+        raise self._damaged_manifest(broken, f"{problems[broken]}; {readable}")
 
     def entries(self, snapshot: str) -> Iterator[FileEntry]:
         """The files of a snapshot; whoever reads to the end knows that they are all, and unchanged.
@@ -216,9 +229,13 @@ class Archive:
                     yield part
 
     def write_snapshot(self, header: Header, entries: Iterable[FileEntry], lacking: Iterable[Lacking] = ()) -> None:
-        """Write a manifest: from here on the snapshot is there."""
+        """Write a manifest: from here on the snapshot is there.
+
+        Raises:
+            NotArrivedError: the store has it not, or not as it was sent.
+        """
         own = structs.replace(header, written_at=UNSET)
-        self.store.write(snapshot_key(header.id), compress(encode_manifest(own, entries, lacking)))
+        self._write_proved(snapshot_key(header.id), compress(encode_manifest(own, entries, lacking)))
 
     def remove_snapshots(self, ids: Iterable[str]) -> None:
         """Remove manifests: from here on these snapshots are not there."""
@@ -227,9 +244,9 @@ class Archive:
     # -- what rows point at ----------------------------------------------------------------------------------------
 
     def write_moved(self, header: Header, entries: Iterable[FileEntry]) -> None:
-        """Remember what rows are about to point at."""
+        """Remember what rows are about to point at; the errors are those of `write_snapshot`."""
         whole = structs.replace(header, lacking=0, format=1, written_at=UNSET)
-        self.store.write(_MOVED + snapshot_key(header.id), compress(encode_manifest(whole, entries)))
+        self._write_proved(_MOVED + snapshot_key(header.id), compress(encode_manifest(whole, entries)))
 
     def moved(self) -> Iterator[tuple[Header, Iterator[FileEntry]]]:
         """The header of each push that moved files, and these files: rows were pointed at them.
@@ -293,6 +310,20 @@ class Archive:
             raise self._damaged_manifest(key, str(error)) from error
         except ValueError as error:
             raise self._damaged_manifest(key, f"is damaged: it {error}") from error
+
+    def _write_proved(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Store a manifest, and read it back: nothing else says what an archive has."""
+        sent, arrived = hashlib.sha256(), hashlib.sha256()
+        self.store.write(key, passing(chunks, sent))
+        try:
+            for chunk in self.store.read(key):
+                arrived.update(chunk)
+        except MissingObjectError:
+            raise NotArrivedError(self.name, key, "it was written, and is not there") from None
+        except DamagedObjectError as error:
+            raise NotArrivedError(self.name, key) from error
+        if arrived.digest() != sent.digest():
+            raise NotArrivedError(self.name, key)
 
     def _damaged_manifest(self, key: str, problem: str) -> StoreError:
         return StoreError(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from toolkit.errors import StoreError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 CHUNK_BYTES = 1 << 20
 
@@ -67,3 +71,10 @@ def first_bytes(chunks: Iterable[bytes], count: int) -> memoryview:
 def cut(view: memoryview) -> Iterator[bytes]:
     """A copy in chunks."""
     return (bytes(view[start : start + CHUNK_BYTES]) for start in range(0, len(view), CHUNK_BYTES))
+
+
+def passing(chunks: Iterable[bytes], digest: _Hash) -> Iterator[bytes]:
+    """The same chunks, each hashed as it passes."""
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from toolkit.config import Store
-from toolkit.errors import ArchiveBusyError, StoreError
+from toolkit.errors import ArchiveBusyError, NotArrivedError, StoreError
 from toolkit.locks import take_writer_lock
 from toolkit.stores.archive_locks import LockKind, take_lock
 from toolkit.stores.client import client_for
@@ -248,13 +248,19 @@ class ObjectDirectory:
             yield writer  # type: ignore[misc]
             # Not on an error: what was sent of an upload that is not completed never shows.
             writer.close()
+        if self.size(name) is None:
+            raise NotArrivedError(self.name, name, "it was written, and is not there")
 
     def move(self, source: str, target: str) -> None:
         """Copy, then remove: stores have no other way."""
         import obstore
 
+        size = self.size(source)
         with self._translated():
             obstore.copy(self._store, source, target)
+        if self.size(target) != size:
+            raise NotArrivedError(self.name, target, "it was copied, and is not there as it was")
+        with self._translated():
             obstore.delete(self._store, source)
 
     def remove(self, name: str) -> None:

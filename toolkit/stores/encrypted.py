@@ -14,11 +14,18 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolkit.errors import DamagedObjectError, DeleteRefusedError, EncryptionError, MissingObjectError
+from toolkit.core.archive_manifest import SNAPSHOTS
+from toolkit.errors import (
+    DamagedObjectError,
+    DeleteRefusedError,
+    EncryptionError,
+    MissingObjectError,
+    NotArrivedError,
+)
 from toolkit.stores.chunks import Source, cut
 from toolkit.stores.client import PART_BYTES
 from toolkit.stores.objects import ObjectInfo, ObjectStore
-from toolkit.stores.sealing import Key, keys_of, plain_size, seal, sealed_size, unseal
+from toolkit.stores.sealing import Key, is_sealed_name, keys_of, plain_size, seal, sealed_size, unseal
 
 if TYPE_CHECKING:
     from toolkit.config import Store
@@ -36,17 +43,17 @@ def open_objects(store: Store, part_bytes: int = PART_BYTES) -> ObjectStore:
         StoreError: it cannot be opened or read.
     """
     keys = keys_of(store)
-    plain = ObjectStore(store, part_bytes)
+    plain = _PlainStore(store, part_bytes)
     known = key_ids(plain)
     if not keys:
         if known:
             raise EncryptionError(plain.name, f"it is encrypted (key {', '.join(sorted(known))}), and no key is given")
         return plain
     own = {key.id for key in keys}
-    if not known and any(True for _ in plain.list()):
+    if not known and _is_of_others(ObjectStore(store, part_bytes), keys):
         raise EncryptionError(
             plain.name,
-            "a key is given, and what lies there is not encrypted",
+            "a key is given, and what lies there is not encrypted, or with another key",
             "Give an encrypted archive a place of its own, and push again; or take the key away.",
         )
     _require(plain.name, known, own)
@@ -58,6 +65,16 @@ def key_ids(store: ObjectStore) -> set[str]:
     return {info.key.removeprefix(KEYS) for info in store.list(KEYS)}
 
 
+def _is_of_others(store: ObjectStore, keys: tuple[Key, ...]) -> bool:
+    """Whether something lies in a store, and nothing that one of these keys wrote: what tells of keys may be lost."""
+    found = False
+    for info in store.list():
+        if any(key.key_of(info.key) for key in keys):
+            return False
+        found = True
+    return found
+
+
 def _require(name: str, known: set[str], own: set[str]) -> None:
     if known and not known & own:
         raise EncryptionError(
@@ -67,6 +84,21 @@ def _require(name: str, known: set[str], own: set[str]) -> None:
         raise EncryptionError(
             name, f"some of it is encrypted with key {', '.join(sorted(known - own))}, which is not given"
         )
+
+
+class _PlainStore(ObjectStore):
+    """Objects of an archive that nothing says is encrypted: what says so may be lost, and the manifests are there."""
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Every object in the folder `prefix`.
+
+        Raises:
+            EncryptionError: there is an encrypted manifest.
+        """
+        for info in super().list(prefix):
+            if info.key.startswith(SNAPSHOTS) and is_sealed_name(info.key):
+                raise EncryptionError(self.name, "it is encrypted, and no key is given")
+            yield info
 
 
 class EncryptedStore(ObjectStore):
@@ -120,8 +152,10 @@ class EncryptedStore(ObjectStore):
     def write(self, key: str, chunks: Iterable[bytes] | memoryview, *, size: int | None = None) -> None:
         """Store an object, in place of what has the key, whichever encrypted it; nobody ever sees a part of it."""
         self._write(key, chunks, size)
-        with suppress(DeleteRefusedError):
-            self.forget_old([key])
+        if any(super(EncryptedStore, self).info(each.name_of(key)) for each in self._keys[1:]):
+            self._require_arrived(key)
+            with suppress(DeleteRefusedError):
+                self.forget_old([key])
 
     def _write(self, key: str, chunks: Iterable[bytes] | memoryview, size: int | None) -> None:
         self._tell_key()
@@ -170,16 +204,21 @@ class EncryptedStore(ObjectStore):
         Raises:
             MissingObjectError: it is not there any more.
             DamagedObjectError: it is not as it was written, and was not written with the first key since.
+            NotArrivedError: the store has lost or changed what was written.
             StoreError: it cannot be read or written.
         """
         for each in self._keys[1:]:
             name = each.name_of(info.key)
             if super().info(name) is not None:
                 try:
-                    self._write(info.key, unseal(super().read(name), each, info.key, self.name), info.size)
+                    # One that is cut off may have a size that no whole one has: then reading it tells that it is.
+                    size = None if info.size < 0 else info.size
+                    self._write(info.key, unseal(super().read(name), each, info.key, self.name), size)
                 except DamagedObjectError:
                     if not self._is_whole(info.key):
                         raise
+                else:
+                    self._require_arrived(info.key)
                 return
         raise MissingObjectError(self.name, info.key)
 
@@ -191,6 +230,11 @@ class EncryptedStore(ObjectStore):
         """Say in the store that nothing is encrypted with the keys behind the first any more."""
         self._tell_key()
         super().delete(KEYS + each.id for each in self._keys[1:])
+
+    def _require_arrived(self, key: str) -> None:
+        """See that what was written with the first key can be read, before another copy is removed."""
+        if not self._is_whole(key):
+            raise NotArrivedError(self.name, key, "it was written, and is not there as it was sent")
 
     def _is_whole(self, key: str) -> bool:
         """Whether an object is there that was written with the first key, and is as it was written."""
@@ -212,6 +256,8 @@ class EncryptedStore(ObjectStore):
             if not self._is_told and super().info(name) is None:
                 self.require_readable()
                 super().write(name, seal([_CHECK], self._keys[0], name))
+                if super().info(name) is None:
+                    raise NotArrivedError(self.name, name, "it was written, and is not there")
             self._is_told = True
 
 

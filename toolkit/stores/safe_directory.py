@@ -105,21 +105,55 @@ class SafeDirectory:
             assert folder is not None
             # The same name each time, so that what a killed process left is written over.
             unfinished = f".toolkit-{hashlib.sha256(last.encode()).hexdigest()[:16]}"
-            with suppress(FileNotFoundError):
-                os.unlink(unfinished, dir_fd=folder)
-            try:
-                with os.fdopen(os.open(unfinished, _NEW, 0o666, dir_fd=folder), "wb") as file:
+            with os.fdopen(self._begun(folder, unfinished, path), "wb") as file:
+                try:
                     for chunk in chunks:
                         file.write(chunk)
                     if properties is not None and properties.mode is not None:
                         os.fchmod(file.fileno(), properties.mode)
                     file.flush()
                     os.fsync(file.fileno())
-                os.replace(unfinished, last, src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(unfinished, dir_fd=folder)
-                raise
+                    self._put_in_place(folder, unfinished, last, file.fileno(), path)
+                except BaseException:
+                    with suppress(OSError):
+                        if self._is_own(folder, unfinished, file.fileno()):
+                            os.unlink(unfinished, dir_fd=folder)
+                    raise
+
+    def _begun(self, folder: int, unfinished: str, path: str) -> int:
+        """A new file of that name, in place of what a killed process left there, but not of what another one writes.
+
+        Raises:
+            StoreError: another one writes it.
+        """
+        with suppress(FileNotFoundError):
+            with suppress(OSError), os.fdopen(os.open(unfinished, _FILE, dir_fd=folder), "rb") as left:
+                if not _locked(left.fileno()):
+                    raise self._busy(path)
+            os.unlink(unfinished, dir_fd=folder)
+        try:
+            file = os.open(unfinished, _NEW, 0o666, dir_fd=folder)
+        except FileExistsError:
+            raise self._busy(path) from None
+        # Between its making and its lock, another one may have taken it for what was left.
+        if _locked(file) and self._is_own(folder, unfinished, file):
+            return file
+        os.close(file)
+        raise self._busy(path)
+
+    def _put_in_place(self, folder: int, unfinished: str, last: str, file: int, path: str) -> None:
+        if not self._is_own(folder, unfinished, file):
+            raise self._busy(path)
+        os.replace(unfinished, last, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def _is_own(self, folder: int, unfinished: str, file: int) -> bool:
+        """Whether a name is that of this file still."""
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.stat(unfinished, dir_fd=folder, follow_symlinks=False), os.fstat(file))
+        return False
+
+    def _busy(self, path: str) -> StoreError:
+        return StoreError(f"{self.name}: {path}", "another process is writing it", "Let it end, then run again.")
 
     @contextmanager
     def _folder(self, path: str, *, make: bool) -> Iterator[tuple[int | None, str]]:
@@ -158,6 +192,21 @@ class SafeDirectory:
             problem = error.strerror or str(error)
             advice = "Look for a link or a file on the way to it, for its permissions, and for the space left there."
             raise StoreError(f"{self.name}: {path}", problem, advice) from error
+
+
+def _locked(file: int) -> bool:
+    """Lock a file until it is closed, by the kernel; True also where there are no such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _entered(folder: int, part: str, *, make: bool) -> int:

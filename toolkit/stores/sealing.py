@@ -108,8 +108,8 @@ def keys_of(store: Store) -> tuple[Key, ...]:
     words = [word for line in text.splitlines() for word in re.split(r"[\s,]+", line.partition("#")[0]) if word]
     secrets = [_secret_of(word) for word in words]
     if not secrets or None in secrets:
-        number = "holds no key" if not secrets else f"no. {secrets.index(None) + 1} of its keys is not valid"
-        raise ConfigurationError(f"Store {store.name!r}: {source} {number}.", _ADVICE)
+        problem = " holds no key" if not secrets else f": no. {secrets.index(None) + 1} of its keys is not valid"
+        raise ConfigurationError(f"Store {store.name!r}: {source}{problem}.", _ADVICE)
     try:
         import cryptography  # noqa: F401 - is it there?
     except ImportError as error:

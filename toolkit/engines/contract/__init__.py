@@ -7,7 +7,6 @@ package overrides single methods of these where its engine differs or does bette
 declared here, never for its name. `tests/contracts` is what it has to pass, `tests/engines/fourth` a short example.
 """
 
-from toolkit.engines.contract.as_sent import TakesAsSent, TakesBeside
 from toolkit.engines.contract.capabilities import Capabilities
 from toolkit.engines.contract.configured import Configured, EngineSettings, StoreAccess
 from toolkit.engines.contract.connection import Connection, Table
@@ -26,6 +25,7 @@ from toolkit.engines.contract.loads import (
 )
 from toolkit.engines.contract.lossy_cast import LossyCast
 from toolkit.engines.contract.parts import PART_BYTES, Part, ReadsInParts, SharesSnapshot
+from toolkit.engines.contract.passthrough import CopiesWithinDatabase, PassesThrough
 from toolkit.engines.contract.rewriting import RewritesFiles
 from toolkit.engines.contract.script import Script, TableScript
 
@@ -35,6 +35,7 @@ __all__ = [
     "CommitsParts",
     "Configured",
     "Connection",
+    "CopiesWithinDatabase",
     "Engine",
     "EngineSettings",
     "FilesRun",
@@ -43,6 +44,7 @@ __all__ = [
     "LoadsInParts",
     "LossyCast",
     "Part",
+    "PassesThrough",
     "ReadsInParts",
     "RewritesFiles",
     "Rewriting",
@@ -54,8 +56,6 @@ __all__ = [
     "StoreAccess",
     "Table",
     "TableScript",
-    "TakesAsSent",
-    "TakesBeside",
     "Templates",
     "WrittenPart",
 ]

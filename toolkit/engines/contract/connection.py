@@ -376,6 +376,12 @@ class Table(Protocol):
     def lossy_casts(self) -> Mapping[str, LossyCast]:
         """By column, those whose type there has values that reading them as the model's would change. Default: none."""
 
+    def in_utc(self, column: str) -> str | None:
+        """In SQL, a column of times whose texts have zones, to be compared. Default: None, it compares by itself."""
+
+    def unlike_keys(self) -> Mapping[str, LossyCast]:
+        """By key column, those with values beside which the same would be another key as written. Default: none."""
+
     def collated_key(self) -> dict[str, str]:
         """The key columns of which the database takes different values for one, each with what does so. Default: none.
 

@@ -53,6 +53,8 @@ class SchemaFeatures:
     """A generated column may be computed from another."""
     constrains_computed: bool = True
     """A generated column may be part of a key or a check, and may be NOT NULL."""
+    constrains_changed: bool = True
+    """A check, or a stored value, may rest on a column that numbers itself, or that a foreign key's action changes."""
     numbers_any_column: bool = False
     """Any column may number itself; else a key of one column alone."""
     never_numbers_null: bool = False

@@ -11,6 +11,9 @@ from toolkit.engines.portable.adapters import Adapter
 from toolkit.engines.portable.literals import each, plain, replaced_text
 from toolkit.engines.portable.lossy import ANY_VALUE
 
+# What characters say in several ways.
+_LOOSE = frozenset({"BOOLEAN", "UUID", "TIMESTAMP", "TIMESTAMPTZ", "TIME"})
+
 
 class DuckDBAdapter(Adapter):
     """A type of DuckDB's that Arrow has too."""
@@ -41,6 +44,12 @@ class DuckDBAdapter(Adapter):
         cast = f"CAST({value} AS {actual})"
         # Of NULL, DuckDB makes a member that is NULL: a value, which is none itself.
         return f"CASE WHEN {value} IS NOT NULL THEN {cast} END" if lossy.is_union(actual) else cast
+
+    def rewritten(self, value: str, actual: str) -> str | None:
+        """A key's value in a column of characters as it would be written there; None where none stands otherwise."""
+        if actual != "VARCHAR" or self.sql not in _LOOSE:
+            return None
+        return self.write(f"TRY_CAST({value} AS {self.sql})", actual)
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         """What DuckDB's Arrow reader gave for `read`."""

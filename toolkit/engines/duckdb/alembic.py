@@ -38,9 +38,9 @@ from sqlalchemy.schema import DDL, DropSequence
 
 from toolkit.engines.duckdb.dependents import broken_views
 from toolkit.engines.duckdb.dialect import is_enforced
-from toolkit.engines.duckdb.kept import Kept
-from toolkit.engines.duckdb.migrated import follow_sequences, has_updates, is_default, owned_sequences
+from toolkit.engines.duckdb.migration_state import follow_sequences, has_updates, is_default, owned_sequences
 from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_copyable, require_kept, require_rebuildable
+from toolkit.engines.duckdb.schema_inventory import Kept
 from toolkit.engines.portable.alembic_batch import follow_columns
 from toolkit.engines.portable.changed_types import require_parents, require_unique
 from toolkit.engines.portable.literals import quoted_text

@@ -7,6 +7,7 @@ date. A value is whole if it comes back from the cast as it was, whatever the ty
 from __future__ import annotations
 
 import re
+from shlex import quote as shell
 
 from toolkit.core.moments import DAY
 from toolkit.core.types import LogicalType
@@ -57,7 +58,7 @@ def told_of(actual: str, table: str, column: str) -> tuple[str, str]:
     reason = f"of type {actual}, whose text does not say of which type it is"
     advice = (
         "Make documents of them there (ALTER TABLE … ALTER … TYPE JSON USING to_json(…)), or leave the column "
-        f"out: --exclude-column {table}.{column}."
+        f"out: --exclude-column {shell(table)}.{shell(column)}."
     )
     return reason, advice
 

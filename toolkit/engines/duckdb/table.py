@@ -24,6 +24,7 @@ from toolkit.engines.duckdb.streaming import INCOMING, StreamingRepository
 from toolkit.engines.portable.adapters import MisfitError
 from toolkit.engines.portable.connection import batch_key
 from toolkit.engines.portable.literals import quoted_text as literal
+from toolkit.engines.portable.lossy import ONE_FORM, OTHER_KEY
 from toolkit.engines.portable.refusals import undone
 from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.errors import RefusedRowError, ToolkitError, UnnamedRowError, UnrepresentableValueError
@@ -336,13 +337,29 @@ class DuckDBRepository(StreamingRepository):
         raw, types = self.connection.raw, self._types()
         raw.register(INCOMING, self._outgoing(keys).rename_columns([f"k{i}" for i in range(keys.num_columns)]))
         try:
+            names = keys.column_names[:matched]
+            written = [self._adapter(self.spec.column(n)).write(f"k.k{i}", types[n]) for i, n in enumerate(names)]
             match = " AND ".join(
-                f"t.{quoted(name)} = {self._adapter(self.spec.column(name)).write(f'k.k{i}', types[name])}"
-                for i, name in enumerate(keys.column_names[:matched])
+                f"{self._matched(name, types[name])} = {value}" for name, value in zip(names, written, strict=True)
             )
             yield f" JOIN {INCOMING} AS k ON {match}"
         finally:
             raw.unregister(INCOMING)
+
+    def _matched(self, name: str, actual: str) -> str:
+        """What of a column is compared with keys as they are written."""
+        cell = f"t.{quoted(name)}"
+        return self._adapter(self.spec.column(name)).rewritten(cell, actual) or cell
+
+    def unlike_keys(self) -> dict[str, LossyCast]:
+        """Keys of characters in another form than they are written in."""
+        types, found = self._types(), {}
+        for name in self.spec.key:
+            written = self._adapter(self.spec.column(name)).rewritten(quoted(name), types[name])
+            if written is not None:
+                form = ONE_FORM.format(f"as DuckDB casts {self.spec.column(name).type} to {types[name]}")
+                found[name] = LossyCast(types[name], f"{written} IS DISTINCT FROM {quoted(name)}", OTHER_KEY, form)
+        return found
 
     def _canonical(self, fetched: pa.RecordBatch) -> pa.RecordBatch:
         columns = []

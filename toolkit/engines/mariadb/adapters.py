@@ -25,7 +25,7 @@ from toolkit.core.types import Kind
 from toolkit.engines.mariadb.adapter import MariaDBAdapter, Text, require
 from toolkit.engines.mariadb.binary import Bytes, Uuid
 from toolkit.engines.mariadb.dialect import DIALECT
-from toolkit.engines.mariadb.stored import StoredColumn
+from toolkit.engines.mariadb.stored_columns import StoredColumn
 from toolkit.engines.mariadb.times import Date, Interval, Time, Timestamp
 from toolkit.engines.mariadb.types import ADDRESSES, BYTES, FLOATS, INTEGERS, SHAPES, TEXTS, ActualType
 from toolkit.engines.portable.codec import Codec

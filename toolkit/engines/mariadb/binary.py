@@ -14,10 +14,15 @@ import pyarrow.compute as pc
 from toolkit.core.adapters.built_in import text_bytes
 from toolkit.engines.mariadb.adapter import MariaDBAdapter, require
 from toolkit.engines.mariadb.types import BYTES, SHAPES, TEXTS
+from toolkit.engines.portable.adapters import MisfitError
 
 # Arrow takes 36 µs to make one of these of a Python value.
 _NO_TEXT = pa.scalar(None, pa.string())
 _HEX, _HYPHENATED, _UUID_BYTES = 32, 36, 16
+# Where a UUID's version and variant stand. Of some, the server says "Incorrect uuid value", and not which.
+_VERSION, _VARIANT, _HIGH = 6, 8, 0x80
+_UNORDERED = "of a version from 8 on with a variant below 8"
+_OTHER_TYPE = "Or let the column there be CHAR(36) or BINARY(16), in a table that is made before."
 
 
 class Bytes(MariaDBAdapter):
@@ -75,8 +80,33 @@ class Uuid(MariaDBAdapter):
         if actual.name in BYTES:
             return listed
         uuids = (None if raw is None else uuid.UUID(bytes=raw) for raw in listed)
-        hyphens = actual.name == "uuid" or (actual.size or 0) >= _HYPHENATED or "text" in actual.name
-        return [None if each is None else str(each) if hyphens else each.hex for each in uuids]
+        if actual.name == "uuid":
+            _require_ordered(listed)
+        return [None if each is None else str(each) if self._has_hyphens else each.hex for each in uuids]
+
+    @property
+    def pattern(self) -> str | None:
+        """How texts stand that are written here; None where the type itself has one form of each UUID."""
+        if self.actual.name not in TEXTS:
+            return None
+        hyphen = "-" if self._has_hyphens else ""
+        return f"^[0-9a-f]{{8}}({hyphen}[0-9a-f]{{4}}){{3}}{hyphen}[0-9a-f]{{12}}$"
+
+    @property
+    def _has_hyphens(self) -> bool:
+        actual = self.actual
+        return actual.name == "uuid" or (actual.size or 0) >= _HYPHENATED or "text" in actual.name
+
+
+def _require_ordered(values: Sequence[bytes | None]) -> None:
+    """Check that MariaDB's own type has these values: it stores their parts in another order, and tells by two bits.
+
+    Raises:
+        MisfitError: the first that it does not have.
+    """
+    for row, raw in enumerate(values):
+        if raw is not None and raw[_VERSION] >= _HIGH > raw[_VARIANT]:
+            raise MisfitError(row, f"holds {uuid.UUID(bytes=raw)}, {_UNORDERED}", _UNORDERED, _OTHER_TYPE)
 
 
 def digits_of(values: pa.Array) -> pa.Array:

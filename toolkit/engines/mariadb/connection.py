@@ -158,6 +158,7 @@ class MariaDBConnection(MariaDBSession):
                 table,
                 tuple(row.name for row in rows),
                 hindrance=_NEVER_HELD,
+                can_be_held=False,
                 give_values=any((row.moment, row.event) == ("BEFORE", "INSERT") for row in rows),
             )
             for table, rows in found.items()

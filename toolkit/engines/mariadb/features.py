@@ -15,6 +15,8 @@ FEATURES = SchemaFeatures(
     has_enums=True,
     tells_constraints_apart=True,
     computed_when=frozenset({"stored", "virtual"}),
+    # Error 1901: "AUTO_INCREMENT cannot be used in the CHECK clause".
+    constrains_changed=False,
     never_numbers_null=True,
     unindexed=frozenset({*JSON_KINDS, Kind.ARRAY, Kind.NESTED}),
     indexes_expressions=False,

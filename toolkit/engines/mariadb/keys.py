@@ -11,7 +11,7 @@ from toolkit.core.tables import TableSpec
 from toolkit.engines.mariadb.catalogue import named, rows
 from toolkit.engines.mariadb.literals import literal
 from toolkit.engines.mariadb.session import MariaDBSession
-from toolkit.engines.mariadb.written import WrittenTable
+from toolkit.engines.mariadb.writing import WrittenTable
 from toolkit.errors import CollationConflictError
 
 # These compare all bytes, spaces at the end too.

@@ -12,14 +12,15 @@ import sqlalchemy as sa
 from toolkit.core.batches import BATCH_ROWS, parts, sized
 from toolkit.core.tables import ForeignKeySpec
 from toolkit.engines.contract import LossyCast
+from toolkit.engines.mariadb.binary import Uuid
 from toolkit.engines.mariadb.charsets import untold
 from toolkit.engines.mariadb.keys import KeyedTable
+from toolkit.engines.mariadb.result_rows import batch_of
 from toolkit.engines.mariadb.session import BY_ROWS
 from toolkit.engines.mariadb.stored_keys import acting, deleting
-from toolkit.engines.mariadb.told import batch_of
 from toolkit.engines.mariadb.types import TEXTS, actual_type
 from toolkit.engines.portable.codec import MISFITS
-from toolkit.engines.portable.lossy import ANY_VALUE
+from toolkit.engines.portable.lossy import ANY_VALUE, ONE_FORM, OTHER_KEY
 
 # Rows that SQLAlchemy keeps at a time of what the server sends: they may be wide.
 _BUFFERED_ROWS = 32
@@ -91,6 +92,17 @@ class MariaDBRepository(KeyedTable):
             and column.name in facts.columns
             and not adapter(column).is_read(actual_type(facts.columns[column.name].type))
         }
+
+    def unlike_keys(self) -> dict[str, LossyCast]:
+        """UUIDs of characters in another form than they are written in."""
+        found, facts = {}, self.connection.facts(self.spec)
+        for name in self.spec.key if facts is not None else ():
+            adapter = self.connection.codec.adapter(self.spec.column(name))
+            if isinstance(adapter, Uuid) and (pattern := adapter.pattern) is not None:
+                condition = f"CAST({self.quote(name)} AS BINARY) NOT REGEXP '{pattern}'"
+                form = ONE_FORM.format("UUIDs with small letters, and with hyphens where there is room")
+                found[name] = LossyCast(str(adapter.actual), condition, OTHER_KEY, form)
+        return found
 
     def _fetched_columns(self, query: Any, width: sa.Label[int], most: int) -> Iterator[Sequence[Sequence[Any]]]:
         """The rows of a query, not sorted: the driver takes each from the server when it is asked for."""

@@ -19,12 +19,13 @@ from toolkit.core.types import Kind, LogicalType, TypeAdapter
 class MisfitError(ValueError):
     """A value of a column that cannot travel or be stored: its row in the column, and what is wrong with it.
 
-    `reason` is what it has in common with others: the problem, unless that tells the value.
+    `reason` is what it has in common with others: the problem, unless that tells the value. `advice` is what helps
+    beside correcting the value.
     """
 
-    def __init__(self, row: int, problem: str, reason: str = "") -> None:
+    def __init__(self, row: int, problem: str, reason: str = "", advice: str = "") -> None:
         super().__init__(f"row {row} {problem}")
-        self.row, self.problem, self.reason = row, problem, reason or problem
+        self.row, self.problem, self.reason, self.advice = row, problem, reason or problem, advice
 
 
 class Adapter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from shlex import quote as shell
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import pyarrow as pa
@@ -127,7 +128,7 @@ class Codec(Generic[A]):
             column.name,
             f"holds {shown(values[row])}, which is no {self.adapter(column).type}",
             "Correct the value, give the column a type that has a place for it, or leave the table "
-            f"out: --exclude {spec.name}. "
+            f"out: --exclude {shell(spec.name)}. "
             f"{conversion_advice(spec, column.name, values[row])}".rstrip(),
         )
 

@@ -7,11 +7,11 @@ types hold nothing that the model's cannot; for the others an engine gives a con
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import sqlalchemy as sa
 
-from toolkit.core.sifted import as_error
+from toolkit.core.sifted import BadValue, as_error
 from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind, LogicalType
 from toolkit.core.values import shortened
@@ -32,6 +32,10 @@ TIMETZ_TEXT = r"^[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?[+-][0-9]{2}(:[0-9]{2}
 BOOL_TEXT = "^(t|f|true|false|TRUE|FALSE|0|1)$"
 ANY_VALUE = "1 = 1"
 """The condition where no value of a type can be read as the model's."""
+
+OTHER_KEY = "a key in another form than it is written in: its row would come a second time"
+"""What is told of keys that `unlike_keys` finds, with the advice."""
+ONE_FORM = "Write the keys there in that form: {}."
 
 _DECIMAL = re.compile(r"(?:numeric|decimal)\((\d+),(-?\d+)\)", re.IGNORECASE)
 _LENGTH = re.compile(r"\(\d+(?:,-?\d+)?\)")
@@ -69,7 +73,24 @@ def require_exact(connection: Connection, specs: Iterable[TableSpec]) -> None:
             _require_none(connection, spec, casts)
 
 
-def _require_none(connection: Connection, spec: TableSpec, casts: Mapping[str, LossyCast]) -> None:
+def require_written_keys(connection: Connection, specs: Iterable[TableSpec]) -> None:
+    """Check that a row that is written finds the one that is there, which may be outside of the tables' conditions.
+
+    Raises:
+        UnrepresentableValueError: a key beside which the same, as it is written, would be another.
+    """
+    for spec in (each.without_conditions() for each in specs):
+        if casts := connection.repository(spec).unlike_keys():
+            # No conversion of what is sent changes what is there.
+            _require_none(connection, spec, casts, advised=lambda _, value: value)
+
+
+def _require_none(
+    connection: Connection,
+    spec: TableSpec,
+    casts: Mapping[str, LossyCast],
+    advised: Callable[[TableSpec, BadValue], BadValue] = advised,
+) -> None:
     raw = {name: sa.type_coerce(spec.table.c[name], sa.types.NullType()) for name in spec.column_names}
     changed = {
         name: sa.and_(raw[name].is_not(None), sa.literal_column(f"({cast.condition})")) for name, cast in casts.items()

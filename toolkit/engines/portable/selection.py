@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import sqlalchemy as sa
+
+T = TypeVar("T")
 
 # The smallest limit on bound values among the engines is SQLite's old 999.
 _BOUND_VALUES = 900
@@ -20,6 +22,12 @@ def batches_to_bind(keys: pa.Table, most: int = _BOUND_VALUES) -> Iterator[pa.Re
     """The keys in parts, each of no more values than one statement takes, and of no more than `most` rows."""
     step = max(1, min(most, _BOUND_VALUES // len(keys.column_names)))
     return (batch for batch in keys.to_batches(max_chunksize=step) if batch.num_rows)
+
+
+def bound(rows: Sequence[T], width: int) -> Iterator[Sequence[T]]:
+    """Rows of so many values each in parts, each of no more than one statement takes."""
+    step = max(1, _BOUND_VALUES // width)
+    return (rows[start : start + step] for start in range(0, len(rows), step))
 
 
 def batches_to_unite(keys: pa.Table) -> Iterator[pa.RecordBatch]:

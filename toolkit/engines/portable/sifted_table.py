@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from toolkit.core.conversions import conversion_advice
 from toolkit.core.sifted import BadValue, Sifted
 from toolkit.core.tables import ColumnSpec
+from toolkit.core.types import Kind
 from toolkit.core.values import python_scalar, show_value
 from toolkit.engines.catalogue import ColumnFacts
 from toolkit.engines.contract import LossyCast
@@ -35,6 +36,14 @@ class SiftedTable(ConflictFinder):
 
     def lossy_casts(self) -> Mapping[str, LossyCast]:
         """By column, those whose type in the database has values that reading them as the model's would change."""
+        return {}
+
+    def in_utc(self, _column: str) -> str | None:
+        """In SQL, a column of times whose texts have zones, to be compared; None where it compares by itself."""
+        return None
+
+    def unlike_keys(self) -> Mapping[str, LossyCast]:
+        """By key column, those with values beside which the same, as they are written, would be another key."""
         return {}
 
     def doubts(self) -> Mapping[str, Doubt]:
@@ -174,7 +183,9 @@ class SiftedTable(ConflictFinder):
         held, name = _shown(column, value), self.connection.name
         if isinstance(error, MisfitError):
             problem, reason = (f"{said}, which {name} cannot keep" for said in (error.problem, error.reason))
-            advice = conversion_advice(self.spec, column.name, python_scalar(value)) if column.type.is_document else ""
+            advice = error.advice
+            if column.type.is_document:
+                advice = conversion_advice(self.spec, column.name, python_scalar(value))
             return BadValue(column.name, held, problem, reason, f"{_CORRECT} {advice}".strip())
         reason = f"which {name} cannot keep"
         return BadValue(column.name, held, f"holds {held}, {reason}", reason, _CORRECT)
@@ -194,7 +205,8 @@ _CORRECT = "Correct the values at the source."
 
 def _shown(column: ColumnSpec, value: pa.Scalar) -> str:
     plain = python_scalar(value)
-    return shown(plain) if isinstance(plain, str | bytes) else show_value(column.type, plain)
+    is_plain = isinstance(plain, str | bytes) and column.type.carrier is not Kind.UUID
+    return shown(plain) if is_plain else show_value(column.type, plain)
 
 
 def _met(doubt: Doubt) -> sa.ColumnElement[bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote as shell
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -62,7 +63,7 @@ def _ruled(connection: PostgresSession, spec: TableSpec) -> StatementError | Non
     return StatementError(
         connection.name,
         f"{spec.name} has rules, beside which PostgreSQL updates no row by its key: {', '.join(names)}",
-        f"Drop them for the time of the sync ({drops}), or leave the table out: --exclude {spec.name}.",
+        f"Drop them for the time of the sync ({drops}), or leave the table out: --exclude {shell(spec.name)}.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
+from shlex import quote as shell
 from typing import TYPE_CHECKING
 
 from psycopg import errors as pg
@@ -199,7 +200,7 @@ def refused_row(
     if column in spec.column_names:
         return UnrepresentableValueError(spec.name, key, column, f"is NULL, which {database.name} does not allow")
     reason = f"{column}, which only {database.name} has, takes no NULL, and no trigger there gave it a value"
-    advice = f"Say what rows that are inserted get there: --set {spec.name}.{column}=VALUE."
+    advice = f"Say what rows that are inserted get there: --set {shell(spec.name)}.{shell(column)}=VALUE."
     return RefusedRowError(database.name, spec.name, key, reason, advice)
 
 

@@ -11,10 +11,10 @@ from psycopg import errors as pg
 
 from toolkit.core.digest import TableDigest, digest_passthrough
 from toolkit.engines.contract import Loaded, Table
-from toolkit.engines.postgresql.as_sent import are_alike, beside, send
 from toolkit.engines.postgresql.connection import PostgresConnection
 from toolkit.engines.postgresql.copy import RowCopy
 from toolkit.engines.postgresql.ledger import Ledger, end_sessions, run_spec, session_name
+from toolkit.engines.postgresql.passthrough import are_alike, beside, send
 from toolkit.engines.postgresql.sql import literal
 from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.errors import DatabaseUnavailableError, FencedError, VerificationError
@@ -88,7 +88,7 @@ class FillingConnection(PostgresConnection):
         if isinstance(source, PostgresRepository) and are_alike(
             new, source.connection.facts(source.spec), self.facts(new)
         ):
-            return self._as_sent(new, source)
+            return self._passthrough(new, source)
         total = TableDigest()
 
         def seen(digest: TableDigest) -> None:
@@ -101,7 +101,7 @@ class FillingConnection(PostgresConnection):
         self._require_all(new, written, total)
         return total
 
-    def _as_sent(self, new: TableSpec, source: PostgresRepository) -> TableDigest:
+    def _passthrough(self, new: TableSpec, source: PostgresRepository) -> TableDigest:
         written = 0
 
         def copy() -> None:

@@ -22,7 +22,7 @@ from toolkit.engines.portable.lossy import (
 )
 from toolkit.engines.postgresql.json import KNOWS_JSON
 
-_TEXTS = frozenset({"text", "character varying", "character", "bpchar", "citext", "name"})
+TEXTS = frozenset({"text", "character varying", "character", "bpchar", "citext", "name"})
 _INTEGERS = {"smallint": 16, "integer": 32, "bigint": 64}
 _FLOATS = {"real": Kind.FLOAT32, "double precision": Kind.FLOAT64}
 _TIMESTAMP, _TIMESTAMPTZ = "timestamp without time zone", "timestamp with time zone"
@@ -54,7 +54,7 @@ def integer(type_: LogicalType, actual: str, value: str) -> str | None:
         return f"({_beyond_bits(value, bits)} OR {value} <> trunc({value}))"
     if name == "oid" and type_.carrier is not Kind.INT16:
         return _beyond_bits(f"{value}::bigint", bits)
-    if name in _TEXTS:
+    if name in TEXTS:
         return _matching(INTEGER_TEXT, value, _beyond_bits(f"{value}::numeric", bits))
     return None if name == "boolean" and type_.carrier is Kind.INT32 else ANY_VALUE
 
@@ -78,7 +78,7 @@ def floating(type_: LogicalType, actual: str, value: str) -> str | None:
         return f"CASE WHEN abs({value}::numeric) < {_SAFE_INTEGER} THEN {changed} ELSE true END"
     if name in ("numeric", "double precision"):
         return _rounded(type_, name, value)
-    if name in _TEXTS:
+    if name in TEXTS:
         wire = _FLOAT_RANGES[type_.carrier][0]
         return _unlike_number(value, _rounded(type_, "numeric", f"{value}::numeric"), wire)
     return ANY_VALUE
@@ -111,7 +111,7 @@ def decimal(type_: LogicalType, actual: str, value: str) -> str | None:
             f"CASE WHEN {value} = 'NaN' OR abs({value}) = 'Infinity' THEN true "
             f"ELSE {number} <> {value}::numeric{beyond} END"
         )
-    if name in _TEXTS:
+    if name in TEXTS:
         if type_.precision is None:
             return _unlike_number(value, "false", "numeric")
         wire = f"numeric({type_.precision}, {type_.scale or 0})"
@@ -132,7 +132,7 @@ def date(actual: str, value: str) -> str | None:
     name = bare(actual)
     if name in (_TIMESTAMP, _TIMESTAMPTZ):
         return f"{value}::date::{name} <> {value}"
-    return None if name == "date" else _matching(DATE_TEXT, value) if name in _TEXTS else ANY_VALUE
+    return None if name == "date" else _matching(DATE_TEXT, value) if name in TEXTS else ANY_VALUE
 
 
 def timestamp(type_: LogicalType, actual: str, value: str) -> str | None:
@@ -141,7 +141,7 @@ def timestamp(type_: LogicalType, actual: str, value: str) -> str | None:
     if name in (_TIMESTAMP, _TIMESTAMPTZ, "date"):
         return None
     pattern = TIMESTAMPTZ_TEXT if type_.carrier is Kind.TIMESTAMPTZ else TIMESTAMP_TEXT
-    return _matching(pattern, value) if name in _TEXTS else ANY_VALUE
+    return _matching(pattern, value) if name in TEXTS else ANY_VALUE
 
 
 def time(actual: str, value: str) -> str | None:
@@ -151,7 +151,7 @@ def time(actual: str, value: str) -> str | None:
         return f"extract(timezone FROM {value}) <> 0"
     if name == "time without time zone":
         return None
-    return _matching(TIME_TEXT, value) if name in _TEXTS else ANY_VALUE
+    return _matching(TIME_TEXT, value) if name in TEXTS else ANY_VALUE
 
 
 def timetz(actual: str, value: str) -> str | None:
@@ -159,7 +159,7 @@ def timetz(actual: str, value: str) -> str | None:
     name = bare(actual)
     if name in ("time with time zone", "time without time zone"):
         return None
-    return _matching(TIMETZ_TEXT, value, f"{value}::timetz::text <> {value}") if name in _TEXTS else ANY_VALUE
+    return _matching(TIMETZ_TEXT, value, f"{value}::timetz::text <> {value}") if name in TEXTS else ANY_VALUE
 
 
 def interval(actual: str, value: str) -> str | None:
@@ -180,19 +180,19 @@ def boolean(actual: str, value: str) -> str | None:
         return None
     if name == "integer":
         return f"{value} NOT IN (0, 1)"
-    return _matching("^(t|f|true|false|TRUE|FALSE|0|1)$", value) if name in _TEXTS else ANY_VALUE
+    return _matching("^(t|f|true|false|TRUE|FALSE|0|1)$", value) if name in TEXTS else ANY_VALUE
 
 
 def uuid(actual: str, value: str) -> str | None:
     """The condition of values that are no UUID."""
     name = bare(actual)
     pattern = r"^\s*[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}\s*$"
-    return None if name == "uuid" else _matching(pattern, value) if name in _TEXTS else ANY_VALUE
+    return None if name == "uuid" else _matching(pattern, value) if name in TEXTS else ANY_VALUE
 
 
 def json(actual: str, value: str, version: int) -> str | None:
     """The condition of values that are no JSON."""
-    if bare(actual) in _TEXTS:
+    if bare(actual) in TEXTS:
         # An older server says of no text whether it is JSON, but refuses to cast what is not.
         return f"NOT ({value} IS JSON)" if version >= KNOWS_JSON else f"{value}::jsonb IS NULL"
     return None if actual in ("json", "jsonb") else ANY_VALUE

@@ -22,14 +22,14 @@ from toolkit.engines.portable.lossy import ANY_VALUE
 from toolkit.engines.portable.sifting import Sieve, sifted_fields
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.postgresql.adapters import CODEC
-from toolkit.engines.postgresql.as_sent import are_alike, beside, send
-from toolkit.engines.postgresql.beside import lies_beside, merge_from, write_from
 from toolkit.engines.postgresql.casts import is_castable
 from toolkit.engines.postgresql.conflicts import find_collation_duplicates, folding_columns
 from toolkit.engines.postgresql.copy import RowCopy
+from toolkit.engines.postgresql.copy_within_database import is_within_database, merge_from, write_from
 from toolkit.engines.postgresql.indexes import indexes_last
-from toolkit.engines.postgresql.lossy_casts import lossy_casts
+from toolkit.engines.postgresql.lossy_casts import lossy_casts, matched, unlike_keys
 from toolkit.engines.postgresql.parts import cut
+from toolkit.engines.postgresql.passthrough import are_alike, beside, send
 from toolkit.engines.postgresql.refused_documents import unkept_document
 from toolkit.engines.postgresql.sequences import next_numbers, statements_to_advance
 from toolkit.engines.postgresql.sql import (
@@ -211,7 +211,8 @@ class PostgresRepository(TableRepository):
         types = self.column_types()
         fields, matches = [], []
         for i, name in enumerate(keys.column_names):
-            cell, type_ = CODEC.adapter(self.spec.column(name)).matched(f"t.{quoted(name)}", types[name])
+            version = self.connection.raw.info.server_version
+            cell, type_ = matched(self.spec.column(name), f"t.{quoted(name)}", types[name], version)
             fields.append(f"k{i} {type_}")
             matches.append(f"{cell} = k.k{i}")
         for chunk in keys.to_batches(max_chunksize=_KEYS_A_QUERY):
@@ -223,6 +224,10 @@ class PostgresRepository(TableRepository):
         """By column, those whose type in the database has values that reading them as the model's would change."""
         actual = {name: column.type for name, column in self._columns().items()}
         return lossy_casts(self.spec, actual, self.connection.raw.info.server_version)
+
+    def unlike_keys(self) -> dict[str, LossyCast]:
+        """Keys of characters in another form than they are written in."""
+        return unlike_keys(self.spec, self.column_types(), self.connection.raw.info.server_version)
 
     def _converted(self, column: ColumnSpec, values: pa.Array) -> None:
         """Have values made into what is sent."""
@@ -265,33 +270,33 @@ class PostgresRepository(TableRepository):
         with self._filled(rows) as are_dropped:
             return copy.fill(batches) if are_dropped else copy.few(batches)
 
-    def takes_as_sent(self, source: object) -> bool:
+    def can_pass_through(self, source: object) -> bool:
         """Whether the rows of a table can be sent on as its server sends them: both have the same types."""
         return isinstance(source, PostgresRepository) and (
-            self._lies_beside(source)
+            self._is_within_database(source)
             or are_alike(self.spec, source.connection.facts(source.spec), self.connection.facts(self.spec))
         )
 
-    def takes_beside(self, source: object) -> bool:
+    def can_copy_within(self, source: object) -> bool:
         """Whether the rows of a table need not leave the server; keys of one collation are told apart on the way."""
-        return isinstance(source, PostgresRepository) and self._lies_beside(source) and not self.collated_key()
+        return isinstance(source, PostgresRepository) and self._is_within_database(source) and not self.collated_key()
 
-    def _lies_beside(self, source: PostgresRepository) -> bool:
-        return lies_beside(source.connection, source.spec, self.connection, self.spec)
+    def _is_within_database(self, source: PostgresRepository) -> bool:
+        return is_within_database(source.connection, source.spec, self.connection, self.spec)
 
-    def upsert_beside(self, source: PostgresRepository, keys: pa.Table) -> int:
+    def upsert_within(self, source: PostgresRepository, keys: pa.Table) -> int:
         """Merge the rows with these keys in one statement."""
         merge_from(self.connection, source.spec, self.spec, keys, self.column_types(), self._conflict)
         return int(keys.num_rows)
 
-    def load_as_sent(
+    def load_passthrough(
         self, source: PostgresRepository, rows: int, passed: Callable[[int], None], *, digest: bool
     ) -> TableDigest | None:
         """Fill an empty table with about `rows` rows of another; their digest, if it is wanted."""
 
         def fill() -> None:
             with self._filled(rows):
-                if self._lies_beside(source):
+                if self._is_within_database(source):
                     write_from(self.connection, source.spec, self.spec)
                     return
                 send(source.connection, source.source(source.name), self.connection, self.spec, passed)

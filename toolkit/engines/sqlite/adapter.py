@@ -81,6 +81,11 @@ class SqliteAdapter(Adapter):
         """The condition of stored values that a key's own form does not find; None if there are none."""
         return None
 
+    @property
+    def written_form(self) -> str:
+        """How a key is written that may stand in other forms, for a message."""
+        return "as SQLAlchemy writes them"
+
     def unlike_written_key(self, value: str) -> str | None:
         """The condition of stored values beside which the same, as it is written, is another key; None without any."""
         return None

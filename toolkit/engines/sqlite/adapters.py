@@ -24,7 +24,7 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.types import Kind
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.sqlite.adapter import SqliteAdapter, Vectorised, apart
-from toolkit.engines.sqlite.any_class import AnyClass
+from toolkit.engines.sqlite.any_storage_class import AnyClass
 from toolkit.engines.sqlite.native import NATIVE, whole_addresses
 from toolkit.engines.sqlite.numbers import (
     as_decimal,
@@ -208,23 +208,31 @@ class _Uuid(Vectorised):
         # Of variable length, Arrow also makes Python values of them eight times faster.
         if self._is_binary:
             return values.cast(pa.binary())
-        # With hyphens between the digits it is never taken for a number, whatever the column's affinity.
-        hyphens = isinstance(self.declared, EngineType) and "(32)" not in self.declared.definition
         texts = pc.utf8_slice_codeunits(self.form.format(values), 1, -1)
         if isinstance(self.declared, EngineType) and self.declared.form:
             return uuid_texts(texts, self.declared.form, is_text=_makes_text(self.declared.definition))
-        return texts if hyphens else pc.replace_substring(texts, "-", "")
+        return texts if self._has_hyphens else pc.replace_substring(texts, "-", "")
+
+    @property
+    def written_form(self) -> str:
+        if self._is_binary:
+            return "UUIDs as 16 bytes"
+        if form := form_of(self.declared):
+            return f"UUIDs as {form}"
+        return f"UUIDs with small letters, {'with' if self._has_hyphens else 'without'} hyphens"
 
     def unlike_written_key(self, value: str) -> str | None:
-        # Those of models are looked for by `require_one_form`.
-        if not isinstance(self.declared, EngineType):
-            return None
-        if self.declared.form and (condition := condition_of(Kind.UUID, self.declared.form)):
+        if (form := form_of(self.declared)) and (condition := condition_of(Kind.UUID, form)):
             return f"({condition.replace('{c}', value)}) IS FALSE"
         if self._is_binary:
             return f"typeof({value}) <> 'blob'"
-        length = 32 if "(32)" in self.declared.definition else 36
+        length = 36 if self._has_hyphens else 32
         return f"typeof({value}) <> 'text' OR length({value}) <> {length} OR {value} GLOB '*[A-F]*'"
+
+    @property
+    def _has_hyphens(self) -> bool:
+        """Whether there are hyphens between the digits: so it is never taken for a number, whatever the affinity."""
+        return isinstance(self.declared, EngineType) and "(32)" not in self.declared.definition
 
     @property
     def _is_binary(self) -> bool:
@@ -321,6 +329,14 @@ class _Decimal(_Split):
 
     def encode(self, values: pa.Array) -> list[Any]:
         return [None if value is None else decimal_form(self.type, value) for value in values.to_pylist()]
+
+    @property
+    def written_form(self) -> str:
+        return "numbers without zeros at their end"
+
+    def unlike_written_key(self, value: str) -> str | None:
+        # Where a column makes texts of numbers; elsewhere no text is one.
+        return f"typeof({value}) = 'text' AND CAST(CAST({value} AS NUMERIC) AS TEXT) <> {value}"
 
 
 class _Json(_Split, Vectorised):

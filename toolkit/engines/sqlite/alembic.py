@@ -39,10 +39,10 @@ from toolkit.engines.portable.alembic_batch import (
 )
 from toolkit.engines.portable.changed_types import require_unique
 from toolkit.engines.portable.migration_steps import CheckedSteps, is_record
-from toolkit.engines.sqlite.constraints import constraint_names
-from toolkit.engines.sqlite.conversions import kind_of
+from toolkit.engines.sqlite.constraints import constraint_names, is_strict
+from toolkit.engines.sqlite.conversions import kind_of, strict_type
 from toolkit.engines.sqlite.dependents import broken_dependents, orphaned
-from toolkit.engines.sqlite.parentless import Parentless
+from toolkit.engines.sqlite.orphaned_rows import Parentless
 from toolkit.engines.sqlite.rebuild import Rebuild
 from toolkit.engines.sqlite.refused_copy import refused_copy
 from toolkit.errors import MigrationError
@@ -112,8 +112,9 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         _without_sequence(column)
         try:
             super().add_column(table_name, column, schema=schema, **options)
-        except OperationalError as error:
-            if not str(error.orig).lower().startswith("cannot add a"):
+        except (OperationalError, IntegrityError) as error:
+            # Made anew, a STRICT table gets a type that it takes, and a row that breaks a CHECK is named.
+            if not re.match("cannot add a|.*unknown datatype|check constraint", str(error.orig).lower()):
                 raise
             added = column._copy()  # noqa: SLF001 - as Alembic's batch mode does
             # A constraint of it is added by itself.
@@ -327,6 +328,13 @@ class SQLiteImpl(CheckedSteps, AlembicSQLiteImpl):
         ]
         wanted = self.dialect.type_compiler_instance.process(metadata_column.type)
         if is_number and kind_of(wanted) == "integer":
+            return False
+        there = self.dialect.type_compiler_instance.process(inspector_column.type)
+        table = inspector_column.table
+        assert self.connection is not None
+        # ANY is reflected as NUMERIC.
+        is_alike = there != wanted and strict_type(there) == strict_type(wanted)
+        if is_alike and is_strict(self.connection, table.schema or "main", table.name):
             return False
         return super().compare_type(inspector_column, metadata_column)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -257,6 +258,9 @@ class SqliteConnection(SqliteSnapshot):
                 )
         if "constraint failed" in text:
             return StatementError(self.name, f"a row is refused: {text}", CORRECT_ROW)
+        if (found := re.search(r"no such collation sequence: (\S+)", text)) is not None:
+            fact = f"the collation {found[1]} is a function of its application's, and texts are not compared without it"
+            return StatementError(self.name, fact, "Leave out each table whose definition names it: --exclude TABLE.")
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
 

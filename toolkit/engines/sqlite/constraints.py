@@ -43,9 +43,19 @@ def described(constraint: Any) -> tuple[str, tuple[str, ...]]:
 
 def constraint_names(connection: Connection, schema: str, table: str) -> set[str]:
     """The names that a table's definition has for constraints, in small letters; none if it cannot be taken apart."""
+    found = _definition(connection, schema, table)
+    return set() if found is None else {each.name.lower() for _, each, _ in found.clauses() if each.name is not None}
+
+
+def is_strict(connection: Connection, schema: str, table: str) -> bool:
+    """Whether a table is a STRICT one."""
+    found = _definition(connection, schema, table)
+    return found is not None and found.is_strict
+
+
+def _definition(connection: Connection, schema: str, table: str) -> TableDefinition | None:
     quoted = connection.dialect.identifier_preparer.quote_identifier(schema)
     query = f"SELECT sql FROM {quoted}.sqlite_master WHERE type = 'table' AND lower(name) = lower(?)"
-    sql = str(connection.exec_driver_sql(query, (table,)).scalar())
     with suppress(ValueError):
-        return {each.name.lower() for _, each, _ in TableDefinition.parsed(sql).clauses() if each.name is not None}
-    return set()
+        return TableDefinition.parsed(str(connection.exec_driver_sql(query, (table,)).scalar()))
+    return None

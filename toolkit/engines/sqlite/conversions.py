@@ -124,6 +124,13 @@ _WORDS = (
     ("numeric", ("NUMERIC", "DECIMAL")),
 )
 _AFFINITIES = (("integer", ("INT",)), ("text", ("CHAR", "CLOB", "TEXT")), ("real", ("REAL", "FLOA", "DOUB")))
+_STRICT = frozenset({"INT", "INTEGER", "REAL", "TEXT", "BLOB", "ANY"})
+_STRICT_TYPES = {
+    **dict.fromkeys(("integer", "boolean"), "INTEGER"),
+    **dict.fromkeys(("text", "date", "datetime", "time"), "TEXT"),
+    "real": "REAL",
+    "binary": "BLOB",
+}
 
 
 def kind_of(declared: str) -> str:
@@ -136,6 +143,14 @@ def kind_of(declared: str) -> str:
             return kind
     # In SQLite's own order (datatype3.html, 3.1).
     return next((kind for kind, parts in _AFFINITIES if any(part in word for part in parts)), "other")
+
+
+def strict_type(declared: str) -> str:
+    """The type that a STRICT table, which knows six, has for a declared one: of what an application stores there.
+
+    ANY where that is of several classes, and keeps each value as it is.
+    """
+    return declared if declared.upper() in _STRICT else _STRICT_TYPES.get(kind_of(declared), "ANY")
 
 
 def conversions(declared: str, wanted: TypeEngine[Any], column: str, dialect: Dialect) -> list[tuple[str, str]] | None:

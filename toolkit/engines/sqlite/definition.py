@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
+from toolkit.engines.sqlite.conversions import strict_type
+
 _TOKEN = re.compile(
     r"""(?P<skip>\s+|--[^\n]*|/\*.*?(?:\*/|$))
       | (?P<text>'(?:[^']|'')*') | (?P<name>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])
@@ -115,6 +117,17 @@ class TableDefinition:
     constraints: list[Clause]
     options: str
     is_autoincrement: bool = False
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether its columns have no types but six, and hold nothing else."""
+        return "strict" in identifiers(self.options)
+
+    def change_columns(self, columns: dict[str, ColumnDefinition]) -> None:
+        """Have these columns, of types that the table takes."""
+        self.columns = columns
+        for each in columns.values() if self.is_strict else ():
+            each.type = strict_type(each.type)
 
     @classmethod
     def parsed(cls, sql: str) -> TableDefinition:

@@ -14,8 +14,8 @@ from toolkit.engines.sqlite.undeclared import Documents
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from toolkit.engines.sqlite.asking import Asking
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
+    from toolkit.engines.sqlite.value_queries import Asking
 
 _HAS_TEXT = "{c} IS NOT NULL AND typeof({c}) <> 'integer' AND typeof({c}) <> 'real'"
 

@@ -12,13 +12,13 @@ from sqlalchemy.dialects import sqlite
 from toolkit.core.schema import ColumnMeasure
 from toolkit.engines.sqlite.declared import Declared, Family
 from toolkit.engines.sqlite.documents import documents
-from toolkit.engines.sqlite.forms import ASKED, EXPECTED_CLASS, FORMS, expected, is_odd
 from toolkit.engines.sqlite.undeclared import Documents, Undeclared
+from toolkit.engines.sqlite.value_conditions import ASKED, EXPECTED_CLASS, FORMS, expected, is_odd
 
 if TYPE_CHECKING:
-    from toolkit.engines.sqlite.asking import Asking
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
     from toolkit.engines.sqlite.structure import StoredStructure
+    from toolkit.engines.sqlite.value_queries import Asking
 
 Ask = Callable[[str], Sequence[Any] | None]
 """Gives the first row of a query."""
@@ -123,14 +123,20 @@ def unexpected(ask: Ask, table: str, conditions: Mapping[str, Mapping[str, str] 
     for names in _pieces([name for name in conditions if name not in odd]):
         asked = {name: is_odd(_quoted(name), conditions[name] or {}) for name in names}
         # Mostly there are none: then one pass is enough, which looks no further than to the first.
-        query = f"SELECT {', '.join(asked.values())} FROM {_quoted(table)} WHERE {' OR '.join(asked.values())} LIMIT 1"
+        any_ = " OR ".join(asked.values())
+        query = f"SELECT {', '.join(asked.values())} FROM {_unsorted(table)} WHERE {any_} LIMIT 1"
         found = _true(asked, ask(query))
         asked = {name: each for name, each in asked.items() if name not in found}
         if found and asked:
             totals = ", ".join(f"max({each})" for each in asked.values())
-            found |= _true(asked, ask(f"SELECT {totals} FROM {_quoted(table)}"))
+            found |= _true(asked, ask(f"SELECT {totals} FROM {_unsorted(table)}"))
         odd |= found
     return frozenset(odd)
+
+
+def _unsorted(table: str) -> str:
+    """A table without its indexes: one by a collation that only its application has would end in an error."""
+    return f"{_quoted(table)} NOT INDEXED"
 
 
 def _pieces(names: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -146,7 +152,7 @@ def measured(ask: Ask, table: str, columns: Mapping[str, Declared], odd: Collect
     measures: dict[str, ColumnMeasure] = {}
     for names in _pieces([*columns]):
         asked = {(name, what): sql for name in names for what, sql in _asked(name, columns[name], name in odd)}
-        row = ask(f"SELECT {', '.join(['count(*)', *asked.values()])} FROM {_quoted(table)}")
+        row = ask(f"SELECT {', '.join(['count(*)', *asked.values()])} FROM {_unsorted(table)}")
         assert row is not None
         values = dict(zip(asked, row[1:], strict=True))
         for name in names:

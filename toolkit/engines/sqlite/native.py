@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from toolkit.core.adapters.arrays import NestedAdapter
 from toolkit.core.types import Kind
 from toolkit.engines.sqlite.adapter import SqliteAdapter
-from toolkit.engines.sqlite.any_class import Stored
+from toolkit.engines.sqlite.any_storage_class import Stored
 
 
 class Parsed(SqliteAdapter):

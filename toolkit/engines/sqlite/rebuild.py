@@ -36,8 +36,8 @@ from toolkit.engines.sqlite.constraints import described, stands_for
 from toolkit.engines.sqlite.conversions import conversions, kind_of
 from toolkit.engines.sqlite.definition import ColumnDefinition, TableDefinition, identifiers, normalised
 from toolkit.engines.sqlite.dependents import broken_dependents
-from toolkit.engines.sqlite.kept import WITH_COLUMN, Meant, things
 from toolkit.engines.sqlite.row_numbers import copying
+from toolkit.engines.sqlite.schema_inventory import WITH_COLUMN, Meant, things
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class Rebuild:
                 found.remove("DEFAULT")
                 found.clauses += [each for each in self._specified(new).clauses if each.kind == "DEFAULT"]
             changed[key.lower()] = found
-        self._definition.columns = changed
+        self._definition.change_columns(changed)
 
     def _stays_row_number(self, key: str, wanted: Column[Any]) -> bool:
         """Whether SQLite goes on numbering rows by it: that takes the type INTEGER, which holds every BIGINT."""

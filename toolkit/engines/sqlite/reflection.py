@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from toolkit.core.schema import Note
+from toolkit.core.sql_terms import quoted
 from toolkit.engines.sqlite.structure import StoredColumn, StoredForeignKey, StoredIndex, StoredStructure
 
 if TYPE_CHECKING:
@@ -154,8 +155,13 @@ def left_out(connection: SqliteSnapshot) -> Iterator[Note]:
         elif row.type == "view":
             yield Note(row.name, "view", "Views are not copied: make it again where it is wanted.")
         else:
-            yield Note(
-                row.name,
-                "virtual table",
-                "It is an index of SQLite's, with tables of its own, which it makes again by itself.",
-            )
+            yield Note(row.name, "virtual table", _of_virtual(connection, row.name))
+
+
+def _of_virtual(connection: SqliteSnapshot, name: str) -> str:
+    """What of a virtual table is not carried: an index alone, or texts that it has itself."""
+    held = next((each.rows_in for each in connection.stored_tables() if each.name == name), None)
+    if held is None or connection.asking.row(f"SELECT 1 FROM {quoted(held)} LIMIT 1") is None:
+        return "It is an index of SQLite's, with tables of its own: make it again where it is wanted."
+    copy = f"CREATE TABLE {quoted(f'{name}_rows')} AS SELECT rowid AS id, * FROM {quoted(name)}"
+    return f"It has texts of its own, which stay behind unless another table has them: to have them carried, {copy}."

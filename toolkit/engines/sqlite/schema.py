@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from toolkit.core.numbering import NEXT_NUMBER
@@ -12,7 +12,7 @@ from toolkit.engines.sqlite.definitions import last_numbers
 from toolkit.engines.sqlite.identities import identity
 from toolkit.engines.sqlite.reflection import TableMaker, left_out
 from toolkit.engines.sqlite.storage_types import types_by_storage
-from toolkit.engines.sqlite.structure import structures
+from toolkit.engines.sqlite.structure import BINARY, StoredStructure, structures
 from toolkit.engines.sqlite.value_types import types_by_values
 
 if TYPE_CHECKING:
@@ -23,19 +23,18 @@ if TYPE_CHECKING:
 
 _RENAME = 'Give it one (ALTER TABLE "{}" RENAME COLUMN "" TO …)'
 
+# SQLite's own: others are functions of whoever opens the file (`PRAGMA collation_list` has the missing ones, too).
+_COLLATIONS = frozenset((BINARY, "NOCASE", "RTRIM"))
+
 
 def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
-    """All tables but virtual ones, and those that have a column without a name, which are told to be unread."""
+    """All tables but virtual ones, and those that cannot be read, which is told."""
     every = structures(connection)
-    found = [each for each in every if "" not in each.by_name]
+    unread = list(_unread(every))
+    names = {note.table for note in unread}
+    found = [each for each in every if each.name not in names]
     types: dict[str, Mapping[str, TypeEngine[Any]]] = {}
     identities, notes = {}, list[Note]()
-    # As programs make them of CSV files with an empty cell in their first line; no other engine has such columns.
-    nameless = [
-        Note(each.name, "table", "A column of it has no name.", remedy=_RENAME.format(each.name.replace('"', '""')))
-        for each in every
-        if each not in found
-    ]
     looked = values.undeclared(connection, found) if by is TypesBy.VALUES else {}
     for each in found:
         identities[each.name], told = identity(connection, each)
@@ -46,14 +45,27 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
             case TypesBy.STORAGE:
                 types[each.name] = types_by_storage(connection, each)
             case TypesBy.VALUES:
-                types[each.name], others = types_by_values(connection, each, looked[each.name])
-                notes += others
+                types[each.name], told = types_by_values(connection, each, looked[each.name])
+                notes += told
     maker = TableMaker(found, types, identities)
     metadata = maker.make()
     _add_numbers(connection, metadata)
     # Another file of SQLite's gets the statements themselves, with all that is in them.
     notes = list(_numbers_of_file(connection)) if by is TypesBy.STORAGE else [*notes, *maker.notes]
-    return Schema("sqlite", metadata, (*notes, *nameless, *left_out(connection)))
+    return Schema("sqlite", metadata, (*notes, *unread, *left_out(connection)))
+
+
+def _unread(tables: Sequence[StoredStructure]) -> Iterator[Note]:
+    """The tables whose rows cannot be read, each with what lets them be."""
+    for table in tables:
+        if "" in table.by_name:
+            # Programs make them of CSV files with an empty cell in their first line; no other engine has such columns.
+            remedy = _RENAME.format(table.name.replace('"', '""'))
+            yield Note(table.name, "table", "A column of it has no name.", remedy=remedy)
+        elif "without_rowid" in table.options and (unknown := table.collations - _COLLATIONS):
+            what = f"the collation {min(unknown)}, which only its application has"
+            reason = f"It is WITHOUT ROWID and has {what}: SQLite reads none of its rows without."
+            yield Note(table.name, "table", reason, remedy="Have the application copy it into a table without that")
 
 
 def _numbers_of_file(connection: SqliteSnapshot) -> Iterator[Note]:

@@ -21,9 +21,9 @@ from toolkit.core.tables import TableSpec
 from toolkit.core.workers import both
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.sqlite.adapters import SqliteCodec
-from toolkit.engines.sqlite.asking import AdbcAsking, Asking, DriverAsking
 from toolkit.engines.sqlite.copy import NeverQuietError, copy_file, has_room
 from toolkit.engines.sqlite.stage import Stage, Stages
+from toolkit.engines.sqlite.value_queries import AdbcAsking, Asking, DriverAsking
 from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError
 from toolkit.locks import WriterLock, take_writer_lock
 
@@ -78,6 +78,7 @@ class SqliteSnapshot(DatabaseConnection):
         self._copy = ExitStack()
         self._readers: list[Any] = []
         self._answers: dict[Hashable, Any] = {}
+        self._met: dict[tuple[sa.Table, str], bool] = {}
         self._stages = Stages(self)
 
     def remembered(self, question: Hashable, answer: Callable[[], T]) -> T:
@@ -98,10 +99,13 @@ class SqliteSnapshot(DatabaseConnection):
         """The ADBC connection of a connection that reads, None without one; it sees the same snapshot."""
         return self._readers[0] if self._readers else None
 
-    @property
-    def is_target(self) -> bool:
-        """Whether it writes, or looks first and is to write then."""
-        return self.write or self._looks
+    def has_rows(self, table: sa.Table, condition: str) -> bool:
+        """Whether a table has rows that meet a condition, which none that are written here do: it is asked once."""
+        if (table, condition) not in self._met:
+            one = sa.select(sa.literal(1)).select_from(table).where(sa.literal_column(f"({condition})")).limit(1)
+            with self.translated():
+                self._met[table, condition] = bool(self.sqlalchemy.execute(one).all())
+        return self._met[table, condition]
 
     @property
     def asking(self) -> Asking:

@@ -10,10 +10,10 @@ from sqlalchemy.dialects import sqlite
 
 from toolkit.core.engine_type import StorageType
 from toolkit.engines.sqlite.declared import Declared, Family
-from toolkit.engines.sqlite.forms import ANY_VALUE, EXPECTED_CLASS
 from toolkit.engines.sqlite.measures import classes_of, unexpected
 from toolkit.engines.sqlite.misfits import in_pieces, text_as_bytes
 from toolkit.engines.sqlite.structure import StoredStructure
+from toolkit.engines.sqlite.value_conditions import ANY_VALUE, EXPECTED_CLASS
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot

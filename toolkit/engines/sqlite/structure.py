@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 BINARY = "BINARY"
 _TABLES = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+# To ask for the columns of a virtual table wants its module, or its tokenizer, which may be its application's own.
 _COLUMNS = """
 SELECT t.name AS place, x.name, x.type, x."notnull" AS is_required, x.dflt_value AS "default", x.pk, x.hidden
-FROM sqlite_schema AS t CROSS JOIN pragma_table_xinfo(t.name) AS x WHERE t.type = 'table' ORDER BY t.name, x.cid
+FROM sqlite_schema AS t CROSS JOIN pragma_table_xinfo(t.name) AS x
+WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL TABLE%' ORDER BY t.name, x.cid
 """
 _INDEXES = """
 SELECT t.name AS place, i.name, i."unique" AS is_unique, i.origin, s.sql, x.name AS "column", x."desc" AS descends,
@@ -114,6 +116,11 @@ class StoredStructure:
     def by_name(self) -> Mapping[str, StoredColumn]:
         """The columns by their names."""
         return {column.name: column for column in self.columns}
+
+    @property
+    def collations(self) -> frozenset[str]:
+        """By which collations the texts of its columns are compared."""
+        return frozenset((each.declared.collation or BINARY).upper() for each in self.columns)
 
     @property
     def declared(self) -> Mapping[str, Declared]:

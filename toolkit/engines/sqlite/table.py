@@ -29,6 +29,7 @@ from toolkit.engines.sqlite.definitions import advance
 from toolkit.engines.sqlite.keys import find_collation_duplicates, folding_collations
 from toolkit.engines.sqlite.measures import known
 from toolkit.engines.sqlite.misfits import any_text, first_misfit, unlike_bytes
+from toolkit.engines.sqlite.other_forms import casts_of_others, condition_of_others, stored_keys
 from toolkit.engines.sqlite.parts import cut
 from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 from toolkit.engines.sqlite.stage import Stage
@@ -45,8 +46,6 @@ _UNLIKE = (
     "A view: leave it out, or make a table of it. A table: an index of it is damaged; see PRAGMA integrity_check, then "
     "run REINDEX."
 )
-_OTHER_KEY = "a key in another form than it is written in: its row would come a second time"
-_ONE_FORM = "Write the keys there in that form: times as 2024-01-02 03:04:05, UUIDs with small letters and hyphens."
 _NO_TEXT = "Could not decode to UTF-8"
 # Rows are sorted so many at a time: in order, random keys are inserted several times faster.
 _SORTED_ROWS = 32_768
@@ -76,23 +75,27 @@ class SqliteRepository(TableRepository):
         looked = known(self.connection, self.spec.name)
         found: dict[str, LossyCast] = {}
         for column in self.spec.columns:
-            type_, value = declared.get(column.name, ""), self._quoted(column.name)
-            # Where it is to be written to: a row of another form of the key would be added to the one that is there.
-            is_written = column.name in self.spec.key and self.connection.is_target
-            written = adapter(column).unlike_written_key(value) if is_written else None
             # What was looked at for its type is not looked at again: 0.4 s of 1,000,000 rows with two columns of bytes.
-            is_known = looked is not None and adapter(column).classes == (looked.classes.get(column.name),)
-            if is_known and written is None:
+            if looked is not None and adapter(column).classes == (looked.classes.get(column.name),):
                 continue
+            type_, value = declared.get(column.name, ""), self._quoted(column.name)
             # What is read as a key's value, but not found by it, would be taken for another row.
             unlike = adapter(column).unlike_key(type_, value) if column.name in self.spec.key else None
             beside = self._beside_texts(value) if column.type.kind == Kind.TEXT and "BLOB" in type_.upper() else None
-            asked = (adapter(column).lossy(type_, value), unlike, beside, written)
-            conditions = [each for each in asked if each is not None]
+            conditions = [each for each in (adapter(column).lossy(type_, value), unlike, beside) if each is not None]
             if conditions:
-                told = ("", "") if written is None else (_OTHER_KEY, _ONE_FORM)
-                found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions), *told)
+                found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions))
         return found
+
+    def in_utc(self, column: str) -> str | None:
+        """A column of times, some of which have another zone or no seconds: as texts, these are not in their order."""
+        cell = self._quoted(column)
+        zoned = f"length({cell}) < 19 OR substr({cell}, 12) GLOB '*[-+]*' AND {cell} NOT GLOB '*+00:00'"
+        return f"datetime({cell})" if self.connection.has_rows(self.spec.table, zoned) else None
+
+    def unlike_keys(self) -> dict[str, LossyCast]:
+        """Keys in other forms: a row that is written would be added to the one that is there."""
+        return casts_of_others(self.connection, self.spec)
 
     def _declared_types(self) -> dict[str, str]:
         """The words of each column's type; none where they make nothing of values."""
@@ -190,6 +193,19 @@ class SqliteRepository(TableRepository):
             for rows in parts(result, most, lambda row: int(row[-1]), self.batch_bytes):
                 *columns, _ = zip(*rows, strict=True)
                 yield columns
+
+    def _conditions(self, keys: pa.Table | None) -> Iterator[Any]:
+        """WHERE clauses of the rows with these values: as they are written, and in whatever form some stand there."""
+        other = None if keys is None else condition_of_others(self.connection, self.spec, keys.column_names)
+        if keys is None or other is None:
+            yield from super()._conditions(keys)
+            return
+        is_other: sa.ColumnElement[bool] = sa.literal_column(f"({other})")
+        # No row is found twice: a collation may take both forms for one.
+        for condition in super()._conditions(keys):
+            yield sa.and_(condition, sa.not_(is_other))
+        for condition in stored_keys(self.connection, self.table, self.spec, keys, is_other):
+            yield sa.and_(condition, is_other)
 
     @property
     def _name(self) -> str:

@@ -38,21 +38,34 @@ class Timestamp(Vectorised):
         texts = timestamp_texts(values)
         if form := form_of(self.declared):
             return time_texts(texts, form)
-        if not isinstance(self.declared, EngineType):
+        if not self._is_bare:
             return texts
-        # Of no model: as SQLite's own functions write them, with the zone that the column is declared to have.
-        zone = "+00:00" if self.type.carrier == Kind.TIMESTAMPTZ else ""
-        return pc.binary_join_element_wise(pc.replace_substring_regex(texts, r"\.000000$", ""), zone, "")
+        return pc.binary_join_element_wise(pc.replace_substring_regex(texts, r"\.000000$", ""), self._zone, "")
+
+    @property
+    def written_form(self) -> str:
+        """How a key is written."""
+        if form := form_of(self.declared):
+            return f"times as {form}"
+        return f"times as 2024-01-02 03:04:05{'' if self._is_bare else '.000000'}{self._zone}"
 
     def unlike_written_key(self, value: str) -> str | None:
         """The condition of times that are written otherwise: with a `T`, with another zone, of fewer digits."""
         if (form := form_of(self.declared)) and (condition := condition_of(self.type.carrier, form)):
             return f"({condition.replace('{c}', value)}) IS FALSE"
-        zone = "+00:00" if isinstance(self.declared, EngineType) and self.type.carrier == Kind.TIMESTAMPTZ else ""
-        exact = f"{value} NOT GLOB '{_SECONDS}.{_DIGIT * 6}{zone}'"
-        if not isinstance(self.declared, EngineType):
+        exact = f"{value} NOT GLOB '{_SECONDS}.{_DIGIT * 6}{self._zone}'"
+        if not self._is_bare:
             return exact
-        return f"{value} NOT GLOB '{_SECONDS}{zone}' AND ({exact} OR {value} GLOB '*.000000{zone}')"
+        return f"{value} NOT GLOB '{_SECONDS}{self._zone}' AND ({exact} OR {value} GLOB '*.000000{self._zone}')"
+
+    @property
+    def _is_bare(self) -> bool:
+        """Whether it is of no model: as SQLite's own functions write it, with the zone that the column is to have."""
+        return isinstance(self.declared, EngineType)
+
+    @property
+    def _zone(self) -> str:
+        return "+00:00" if self._is_bare and self.type.carrier == Kind.TIMESTAMPTZ else ""
 
 
 class Date(Vectorised):
@@ -66,6 +79,11 @@ class Date(Vectorised):
 
 class Time(Vectorised):
     """`03:04:05.000000`."""
+
+    @property
+    def written_form(self) -> str:
+        """How a key is written."""
+        return f"times as {form_of(self.declared) or '03:04:05.000000'}"
 
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         """What the Arrow reader gave."""
@@ -90,6 +108,8 @@ class Time(Vectorised):
 class Interval(Vectorised):
     """A timestamp as far from 1970, as SQLAlchemy has it."""
 
+    written_form = "intervals as 1970-01-01 03:04:05.000000"
+
     def incoming(self, *fetched: pa.Array) -> pa.Array:
         """What the Arrow reader gave."""
         return fetched[0].cast(pa.timestamp("us")).view(pa.int64()).view(self.type.arrow)
@@ -97,3 +117,7 @@ class Interval(Vectorised):
     def outgoing(self, values: pa.Array) -> pa.Array:
         """An array as ADBC binds it."""
         return timestamp_texts(values)
+
+    def unlike_written_key(self, value: str) -> str | None:
+        """The condition of times of fewer digits, or with a `T`."""
+        return f"{value} NOT GLOB '{_SECONDS}.{_DIGIT * 6}'"

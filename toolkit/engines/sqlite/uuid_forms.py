@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from toolkit.core.types import Kind
 from toolkit.core.values import shortened
-from toolkit.engines.sqlite.forms import IS_UUID
+from toolkit.engines.sqlite.value_conditions import IS_UUID
 from toolkit.errors import TwoFormsError
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from shlex import quote as shell
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -15,10 +16,10 @@ from toolkit.core.schema import ColumnMeasure, Note
 from toolkit.core.types import MAX_DECIMAL_DIGITS
 from toolkit.engines.sqlite.declared import Declared, Family, text_type
 from toolkit.engines.sqlite.documents import are_texts
-from toolkit.engines.sqlite.forms import SOME_DECIMALS, SOME_DIGITS
 from toolkit.engines.sqlite.measures import measured
 from toolkit.engines.sqlite.structure import StoredStructure
 from toolkit.engines.sqlite.undeclared import Documents, Undeclared
+from toolkit.engines.sqlite.value_conditions import SOME_DECIMALS, SOME_DIGITS
 
 if TYPE_CHECKING:
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
@@ -63,7 +64,7 @@ def types_by_values(
             type_ = _key_type(connection, of.name, name, declared)
         types[name] = type_
         if reason is not None:
-            notes.append(_note(of.name, name, declared, reason.replace("{place}", f"{of.name}.{name}"), type_))
+            notes.append(_note(of.name, name, declared, reason.replace("{place}", shell(f"{of.name}.{name}")), type_))
     return types, notes
 
 

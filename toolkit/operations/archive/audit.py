@@ -20,7 +20,7 @@ from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, o
 from toolkit.operations.archive.collecting import LISTED_PATH, Collector
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.rows import default_backend, file_columns, file_tables
-from toolkit.operations.archive.sharing import anywhere, needed_places, other_databases
+from toolkit.operations.archive.sharing import is_pointed_at, mentioned_in, needed_places, other_databases
 from toolkit.operations.project import load_models
 from toolkit.stores.catalogue import Catalogue
 
@@ -141,6 +141,7 @@ class _Audit:
         with connect(self.database) as connection:
             check_schema(connection, specs)
             malformed = collector.rows(connection, specs, dt.datetime.now(dt.UTC))
+        self._mentioned = collector.mentioned
         self.catalogue.run(f"INSERT OR IGNORE INTO place SELECT DISTINCT backend, {LISTED_PATH} FROM live")
         return malformed
 
@@ -214,9 +215,8 @@ class _Audit:
         ):
             if not self._are_rows_known:
                 yield from self._know_rows()
-            location = self.backends.location(key, path)
-            if self.catalogue.one("SELECT 1 FROM needed WHERE location IN (?, ?)", location, anywhere(path)) is None:
-                self.catalogue.run("INSERT INTO needed VALUES (?)", location)
+            if not is_pointed_at(self.catalogue, self.backends, key, path):
+                self.catalogue.run("INSERT INTO needed VALUES (?)", self.backends.location(key, path))
                 yield Finding(Outcome.ORPHAN, backend=key, path=path, size=size, reason="no row points at it")
 
     def _know_rows(self) -> Iterator[Finding]:
@@ -227,6 +227,7 @@ class _Audit:
         self._are_rows_known = True
         own = self.catalogue.pages("SELECT id, backend, path FROM live WHERE id > ? ORDER BY id")
         self._note_needed((self.backends.location(backend, path),) for _, backend, path in own)
+        self._note_needed((mentioned_in(text),) for text in self._mentioned)
         for holder in other_databases(self.config, self.database, self.metadata):
             self.progress.step(f"read {holder.database.name}")
             try:

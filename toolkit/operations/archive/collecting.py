@@ -103,6 +103,7 @@ class Collector:
     def rows(self, connection: Connection, specs: Sequence[TableSpec], now: dt.datetime) -> list[Finding]:
         """Note what every row points at; the references that say nothing are returned."""
         self._malformed: list[Finding] = []
+        self.mentioned: list[str] = []
         self._younger: dict[tuple[str, str], int] = {}
         for spec in specs:
             self.progress.step(f"read {spec.name}")
@@ -127,6 +128,7 @@ class Collector:
         by_row = bool(age_column(spec))
         for cell in read_cells(connection, spec):
             if cell.problem is not None:
+                self.mentioned.append(cell.mentioned)
                 self._malformed.append(
                     Finding(Outcome.MALFORMED, cell.table, cell.column, cell.key, reason=cell.problem)
                 )

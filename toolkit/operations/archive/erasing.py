@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from toolkit.core.archive_manifest import ERASED, FORMAT, Address, FileEntry, Header, Lacking
+from toolkit.core.archive_manifest import ERASED, FORMAT, Address, FileEntry, Header, Lacking, addresses_in
 from toolkit.core.archive_origins import Origins, Owner
 from toolkit.core.progress import Progress, Silent
 from toolkit.engines import connect
@@ -190,9 +190,9 @@ class _Erasing:
         )
 
     def _all_lacking(self) -> Iterator[tuple[str, Lacking]]:
-        """What each own snapshot lacks and still says where it was."""
+        """What each own snapshot lacks; of what was erased, no more than whose it was."""
         for header in self._own.values():
-            yield from ((header.id, each) for each in self._archive.lacking(header) if each.outcome != ERASED)
+            yield from ((header.id, each) for each in self._archive.lacking(header))
 
     def _all_entries(self) -> Iterator[Iterator[tuple[str, FileEntry]]]:
         """The files of each own snapshot, then of each own push that moved some, with a name for it."""
@@ -225,7 +225,8 @@ class _Erasing:
     def _require_elsewhere(self, connection: Connection, spec: TableSpec, keys: Sequence[Mapping[str, object]]) -> None:
         """A row that was moved has its only file in the archive: it would point at nothing."""
         for cell in read_cells(connection, spec, keys_table(spec, keys)):
-            if any(self._backends.archived(each.backend, each.path) for each in cell.references):
+            is_moved = any(self._backends.archived(each.backend, each.path) for each in cell.references)
+            if is_moved or any(addresses_in(cell.mentioned)):
                 raise ArchivedRowsError(self._archive.name, cell.table, cell.column, cell.key)
 
     def _is_chosen(self, entry: FileEntry | Lacking) -> bool:
@@ -247,7 +248,7 @@ class _Erasing:
                     self._catalogue.run("INSERT OR IGNORE INTO hit VALUES (?, 0)", name)
                     self._catalogue.run("UPDATE hit SET files = files + 1 WHERE snapshot = ?", name)
         for name, lacking in self._all_lacking():
-            if self._is_chosen(lacking):
+            if lacking.outcome != ERASED and self._is_chosen(lacking):
                 self._catalogue.run("INSERT OR IGNORE INTO hit VALUES (?, 0)", name)
 
     def _shared(self) -> Iterator[Finding]:

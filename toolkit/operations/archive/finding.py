@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from toolkit.core.archive_manifest import FileEntry
-from toolkit.errors import ConfigurationError
+from toolkit.core.archive_manifest import FileEntry, Header
+from toolkit.errors import ConfigurationError, MissingObjectError, StoreError
 from toolkit.operations.archive.backends import DEFAULT_STORE, open_archive
 from toolkit.operations.archive.listing import damaged_manifests, of_database
-from toolkit.operations.archive.outcomes import Finding
+from toolkit.operations.archive.outcomes import Finding, Outcome
 
 if TYPE_CHECKING:
     from toolkit.config import Config
@@ -64,29 +64,40 @@ def find(config: Config, text: str, *, store: str = DEFAULT_STORE, of: str | Non
 
     Raises:
         UnknownNameError: there is no snapshot of the database `of`.
-        StoreError: a manifest turns out to be damaged.
+        StoreError: the archive cannot be read at all.
     """
     archive = open_archive(config, store)
     headers, problems = archive.snapshots()
-    found = [
-        FoundFile(
-            header.id,
-            header.made_at,
-            header.database,
-            entry.table,
-            entry.column,
-            entry.key,
-            entry.index,
-            entry.backend,
-            entry.path,
-            entry.size,
-            entry.sha256,
-        )
-        for header in of_database(archive.name, headers, of)
-        for entry in archive.entries(header.id)
-        if _is_of_hash(entry, text) or any(fnmatchcase(name, text) or name == text for name in _names(entry))
-    ]
-    return FoundFiles(archive.name, text, tuple(found), damaged_manifests(problems))
+    found: list[FoundFile] = []
+    broken = list(damaged_manifests(problems))
+    for header in of_database(archive.name, headers, of):
+        try:
+            found += [_found(header, entry) for entry in archive.entries(header.id) if _is_meant(entry, text)]
+        except MissingObjectError:
+            continue  # Pruned meanwhile.
+        except StoreError as error:
+            broken.append(Finding(Outcome.DAMAGED_MANIFEST, object=header.id, reason=error.problem))
+    return FoundFiles(archive.name, text, tuple(found), tuple(broken))
+
+
+def _is_meant(entry: FileEntry, text: str) -> bool:
+    return _is_of_hash(entry, text) or any(fnmatchcase(name, text) or name == text for name in _names(entry))
+
+
+def _found(header: Header, entry: FileEntry) -> FoundFile:
+    return FoundFile(
+        header.id,
+        header.made_at,
+        header.database,
+        entry.table,
+        entry.column,
+        entry.key,
+        entry.index,
+        entry.backend,
+        entry.path,
+        entry.size,
+        entry.sha256,
+    )
 
 
 def cat(config: Config, snapshot: str, file: str, *, store: str = DEFAULT_STORE) -> FileContent:

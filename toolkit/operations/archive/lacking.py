@@ -182,10 +182,11 @@ def spared(archive: Archive, origins: Origins, kept: Sequence[Header], going: Se
 
 @dataclass(frozen=True, slots=True)
 class Lacked:
-    """A file that a snapshot lacks, and the snapshot that has it, if one does."""
+    """A file that a snapshot lacks, and the snapshot that has it, if one does; `unread`: some could not be read."""
 
     file: Lacking
     holder: str | None
+    unread: bool = False
 
     @property
     def finding(self) -> Finding:
@@ -193,8 +194,9 @@ class Lacked:
         file = self.file
         if file.outcome == ERASED:
             return Finding(Outcome.ERASED, file.table, file.column, file.key, reason=file.reason)
-        has = f"snapshot {self.holder} has it: restore from there, too" if self.holder else "no other snapshot has it"
-        reason = f"when it was made: {file.reason}; {has}"
+        others = "other snapshot that can be read" if self.unread else "other snapshot"
+        has = f"snapshot {self.holder} has it: restore from there, too" if self.holder else f"no {others} has it"
+        reason = f"when it was made: {(file.reason or '').rstrip('.')}; {has}"
         return Finding(Outcome.LACKING, file.table, file.column, file.key, file.backend, file.path, reason=reason)
 
     def is_met_by(self, entry: FileEntry) -> bool:
@@ -212,7 +214,9 @@ def lacked(
     """What a snapshot lacks, and which other one of its database has it: the newest of the older ones, if there is."""
     if not header.lacking:
         return []
-    others = [each for each in archive.snapshots()[0] if each.id != header.id and _is_of_one_database(each, header)]
+    headers, problems = archive.snapshots()
+    others = [each for each in headers if each.id != header.id and _is_of_one_database(each, header)]
+    unread = bool(problems)
     older = [each for each in others if each.made_at <= header.made_at]
     newer = [each for each in others if each.made_at > header.made_at and not older_only]
     erased = [Lacked(each, None) for each in archive.lacking(header) if each.outcome == ERASED and wanted(each)]
@@ -220,7 +224,10 @@ def lacked(
         lacks = _Lacks(archive, catalogue)
         lacks.note(header, header.database, wanted)
         for each in (*reversed(older), *newer):
-            lacks.find_in(each, header.database)
+            try:
+                lacks.find_in(each, header.database)
+            except StoreError:
+                unread = True
         return erased + [
             Lacked(
                 Lacking(
@@ -236,6 +243,7 @@ def lacked(
                     reason=reason,
                 ),
                 holder,
+                unread,
             )
             for table, column, key, index, backend, path, size, instead, reason, holder in catalogue.stream(
                 "SELECT tbl, col, key, idx, backend, path, size, instead, reason, holder FROM lacked ORDER BY id"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from toolkit.core.archive_manifest import Address, address_of
+from toolkit.core.archive_manifest import Address
 from toolkit.core.file_properties import Properties, decode_properties
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.engines import connect
@@ -26,7 +26,7 @@ from toolkit.operations.archive.rows import (
     read_cells,
     swap_cells,
 )
-from toolkit.operations.archive.sharing import Holder, anywhere, needed_places
+from toolkit.operations.archive.sharing import Holder, is_needed, needed_places
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -48,8 +48,6 @@ CREATE TABLE left_behind (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, size 
 CREATE TABLE needed (location TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _Archived = tuple[str, int, Properties | None]
-# The last parts of an object's name: objects/ab/abcdef…
-_OBJECT_PARTS = 3
 # Rows changed in one transaction.
 _ROWS = 500
 
@@ -174,16 +172,20 @@ class Mover:
 
     def _changed(self, cell: Cell, seen: Mapping[str, _Archived]) -> str | None:
         """What the row is to hold; None if there is nothing to change."""
-        parts, changed = [], 0
+        parts, changed, left = [], 0, 0
         for reference in cell.references:
             archived = seen.get(bytes(reference.raw).decode())
-            if archived is None:
+            if archived is None or not reference.is_movable:
                 parts.append(bytes(reference.raw))
+                left += archived is not None
                 continue
             sha, size, properties = archived
             parts.append(pointed_at(reference, self.backend, Address(sha).key, size, properties))
             changed += 1
-        if changed < len(seen):
+        if left:
+            reason = "its metadata are no JSON object, in which it could say where the file was; it is left as it is"
+            self.findings.append(Finding(Outcome.MALFORMED, cell.table, cell.column, cell.key, reason=reason))
+        if changed + left < len(seen):
             self._row_changed(cell.table, cell.column, cell.key)
         return column_text(parts, cell.multiple) if changed else None
 
@@ -217,6 +219,8 @@ class Mover:
 
     def _remove(self) -> None:
         self.archive.store.settle()
+        # Whoever took the lock for void may have removed what rows were pointed at since: no live file goes then.
+        self.lock.require_still_there()
         self.catalogue.run_many(
             "INSERT OR IGNORE INTO needed VALUES (?)",
             needed_places((Holder(self.database, (self.metadata,)), *self.others), self.backends),
@@ -228,17 +232,10 @@ class Mover:
             if finding is not None:
                 self.findings.append(finding)
 
-    def _is_needed(self, backend: str, path: str) -> bool:
-        """Whether some row points there, under whatever name; or an archive's snapshots do, whose prune takes it."""
-        if address_of("/".join(path.strip("/").split("/")[-_OBJECT_PARTS:])) is not None:
-            return True
-        locations = self.backends.location(backend, path), anywhere(path)
-        return self.catalogue.one("SELECT 1 FROM needed WHERE location IN (?, ?)", *locations) is not None
-
     def _remove_file(self, row: tuple[Any, ...]) -> tuple[int, Finding | None]:
         """Remove a live file, if it still is what was archived: that is read once more, for there is no way back."""
         _, backend, path, size, sha = row
-        if self._is_needed(backend, path):
+        if is_needed(self.catalogue, self.backends, backend, path):
             return 0, None
         try:
             live = self.backends.get(backend)

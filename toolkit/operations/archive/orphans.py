@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from toolkit.core.archive_manifest import address_of
 from toolkit.core.durations import show_duration
 from toolkit.core.parallel import in_parallel
 from toolkit.core.progress import Progress, Silent
@@ -20,7 +19,7 @@ from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.sharing import (
     Holder,
-    anywhere,
+    is_needed,
     needed_places,
     other_databases,
     require_apart,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 ORPHAN_AGE = dt.timedelta(days=7)
 """What is younger may be of a row that is not committed yet."""
 _SCHEMA = "CREATE TABLE needed (location TEXT PRIMARY KEY) WITHOUT ROWID;"
-_OBJECT_PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,7 @@ class _Removal:
     def remove(self, orphan: Finding, limit: dt.datetime) -> tuple[str, Finding]:
         """What became of one file."""
         backend, path = orphan.backend or "", orphan.path or ""
-        if self._is_needed(backend, path):
+        if is_needed(self.catalogue, self.backends, backend, path):
             return _NEEDED, orphan
         try:
             live = self.backends.get(backend)
@@ -154,13 +152,6 @@ class _Removal:
             return _FAILED, replace(orphan, outcome=Outcome.UNWRITABLE, reason=error.fact)
         age = show_duration(dt.datetime.now(dt.UTC) - info.last_modified)
         return _REMOVED, replace(orphan, reason=f"no row points at it; written {age} ago")
-
-    def _is_needed(self, backend: str, path: str) -> bool:
-        """Whether some row points there, under whatever name; or it is like an object of an archive."""
-        if address_of("/".join(path.strip("/").split("/")[-_OBJECT_PARTS:])) is not None:
-            return True
-        locations = self.backends.location(backend, path), anywhere(path)
-        return self.catalogue.one("SELECT 1 FROM needed WHERE location IN (?, ?)", *locations) is not None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from toolkit.core.archive_manifest import FileEntry, Header, address_of
+from toolkit.core.archive_manifest import FileEntry, Header, address_of, addresses_in
 from toolkit.core.archive_origins import UNMARKED, Origins, Owner
 from toolkit.core.progress import Progress
 from toolkit.engines import connect
@@ -72,15 +72,22 @@ def note_rows(config: Config, catalogue: Catalogue, source: str, store: str, ado
         for spec in specs:
             catalogue.run_many(
                 "INSERT OR IGNORE INTO present VALUES (?)",
-                ((row_of(cell.table, cell.key),) for cell in read_cells(connection, spec) if cell.references),
+                (
+                    (row_of(cell.table, cell.key),)
+                    for cell in read_cells(connection, spec)
+                    if cell.references or cell.mentioned
+                ),
             )
             catalogue.run_many(
                 "INSERT OR IGNORE INTO pointed VALUES (?)",
                 (
                     (address.key,)
                     for cell in read_cells(connection, spec)
-                    for each in cell.references
-                    if (address := backends.archived(each.backend, each.path)) is not None
+                    for address in (
+                        *(backends.archived(each.backend, each.path) for each in cell.references),
+                        *addresses_in(cell.mentioned),
+                    )
+                    if address is not None
                 ),
             )
     return Rows(owner, frozenset((spec.name, column) for spec in specs for column in file_columns(spec)))

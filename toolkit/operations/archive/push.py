@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from toolkit.core.retention import CLOCKS_DIFFER
 from toolkit.core.tables import choose_tables
 from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
-from toolkit.errors import ConfigurationError
+from toolkit.errors import ConfigurationError, ToolkitError
 from toolkit.operations.archive import collecting, moving
 from toolkit.operations.archive.backends import DEFAULT_STORE, Backends, open_archive
 from toolkit.operations.archive.checking import note_checksums
@@ -236,13 +236,15 @@ class _Push:
         if not header.files:
             return None
         self._progress.step("write the snapshot", header.files)
-        self._archive.write_snapshot(header, self._entries(), lacking_files(self._catalogue, self._malformed))
-        self._archive.store.settle()
         try:
+            self._archive.write_snapshot(header, self._entries(), lacking_files(self._catalogue, self._malformed))
+            self._archive.store.settle()
             # Whoever took the lock for void may have removed objects that the manifest names.
             lock.require_still_there()
         except BaseException:
-            self._archive.remove_snapshots([header.id])
+            # What became of it is told, and not why it could not be removed.
+            with suppress(ToolkitError):
+                self._archive.remove_snapshots([header.id])
             raise
         return header
 

@@ -18,7 +18,7 @@ from toolkit.errors import DamagedObjectError, MissingObjectError, ToolkitError
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.operations.archive.restore_values import RowRepair
 from toolkit.operations.archive.rows import swap_cells
-from toolkit.operations.archive.targets import DONE, FAILED, NEW, SAME
+from toolkit.operations.archive.targets import DONE, FAILED, NEW, SAME, Looked
 
 if TYPE_CHECKING:
     from toolkit.operations.archive.restore_run import RestoreRun
@@ -50,33 +50,46 @@ class RestoreWriting:
         count, size = self.run.catalogue.one("SELECT count(*), total(size) FROM target WHERE state = ?", NEW)
         self.run.progress.files("restore", count, int(size))
         rows = self.run.catalogue.pages(
-            "SELECT id, backend, path, sha, compressed, size, properties FROM target WHERE state = ? AND id > ? "
-            "ORDER BY id",
+            "SELECT id, backend, path, sha, compressed, size, properties, replaces FROM target WHERE state = ? "
+            "AND id > ? ORDER BY id",
             NEW,
         )
-        for number, outcome, reason in in_parallel(self._write, rows, self.run.options.jobs, self.run.stop):
-            self.run.targets.note(number, FAILED if outcome else DONE, outcome, reason)
+        for looked in in_parallel(self._written, rows, self.run.options.jobs, self.run.stop):
+            self.run.targets.note(*looked)
             self.run.progress.advance_file(1, 0)
         if self.run.directory is not None:
             self._write_mapping(self.run.directory)
         self._repair_rows()
 
-    def _write(self, row: tuple[Any, ...]) -> tuple[int, Outcome | None, str | None]:
-        number, backend, path, sha, compressed, size, properties = row
-        address = Address(sha, bool(compressed))
+    def _written(self, row: tuple[Any, ...]) -> Looked:
+        """Write one file, unless one has come there since all were looked at: an application is at work meanwhile."""
+        number, backend, path, sha, compressed, size, properties, replaces = row
+        looked = (number, NEW, None, None) if replaces else self.run.targets.looked_at(number, backend, path, sha, size)
+        if looked[1] != NEW:
+            return looked
+        outcome, reason = self._write(backend, path, Address(sha, bool(compressed)), size, properties)
+        return number, FAILED if outcome else DONE, outcome, reason
+
+    def _write(
+        self, backend: str, path: str, address: Address, size: int, properties: str
+    ) -> tuple[Outcome | None, str | None]:
         try:
             with self.memory.taken(min(size, STREAM_BYTES)):
                 live, kept = self.run.targets.live(backend), decode_properties(properties)
                 live.write(path, self._content(address), size=size, properties=kept)
+            arrived = live.info(path)
         except MissingObjectError as error:
-            return number, Outcome.MISSING, error.fact
+            return Outcome.MISSING, error.fact
         except DamagedObjectError as error:
-            return number, Outcome.CORRUPT, error.problem
+            return Outcome.CORRUPT, error.problem
         except _NotReadError as error:
-            return number, Outcome.UNREADABLE, str(error)
+            return Outcome.UNREADABLE, str(error)
         except ToolkitError as error:
-            return number, Outcome.UNWRITABLE, error.fact
-        return number, None, None
+            return Outcome.UNWRITABLE, error.fact
+        if arrived is None or arrived.size != size:
+            found = "it is not there" if arrived is None else f"{arrived.size} bytes are there of {size}"
+            return Outcome.UNWRITABLE, f"the store said that it was written, and {found}"
+        return None, None
 
     def _content(self, address: Address) -> Iterator[bytes]:
         """An object's content; that it has its hash is known before its last piece is accepted as such."""

@@ -93,7 +93,7 @@ class _Rotation:
 
     def count(self, info: ObjectInfo) -> None:
         """One more."""
-        self.objects, self.bytes = self.objects + 1, self.bytes + info.size
+        self.objects, self.bytes = self.objects + 1, self.bytes + max(0, info.size)
 
     def execute(self, lock: Lock) -> None:
         """Rewrite lot by lot; the old keys are forgotten when nothing needs them."""
@@ -105,6 +105,8 @@ class _Rotation:
             lock.require_still_there()
             self.store.forget_old(written)
         if not self.findings:
+            # Whoever took the lock for void may have written with an old key.
+            lock.require_still_there()
             self.store.forget_old_keys()
 
     def _old(self) -> Iterator[ObjectInfo]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import pyarrow as pa
 
-from toolkit.core.archive_manifest import one_line
+from toolkit.core.archive_manifest import address_of, one_line
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.file_properties import ORIGIN, Properties, properties_of_row
 from toolkit.core.tables import Conditions, TableSpec, choose_tables, narrowed, table_spec
@@ -46,6 +47,7 @@ _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
 _TEXT = msgspec.json.Decoder(str | None)
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 # As many bytes as SQLite can count.
 _NUMBER = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None)
 _MOVED = msgspec.json.Decoder(_Moved)
@@ -70,6 +72,11 @@ class Reference:
         return self.origin or (self.backend, self.path)
 
     @property
+    def is_movable(self) -> bool:
+        """Whether its metadata can say where it was before a move."""
+        return bytes(self.metadata).lstrip().startswith(b"{")
+
+    @property
     def properties(self) -> Properties:
         """What an application writes with such a file."""
         return properties_of_row(self.content_type, bytes(self.metadata))
@@ -87,6 +94,18 @@ class Cell:
     references: tuple[Reference, ...]
     multiple: bool
     problem: str | None = None
+
+    @property
+    def mentioned(self) -> str:
+        """Of a column that names no file which can be told, its text, also without JSON's escapes; else empty.
+
+        Others may read what is not read here: whatever is named in it may be needed.
+        """
+        if self.problem is None or not self.held:
+            return ""
+        once = _unescaped(self.held)
+        # A document may stand in a text of another one.
+        return "\n".join((self.held, once, _unescaped(once)))
 
 
 def file_columns(spec: TableSpec) -> tuple[str, ...]:
@@ -228,9 +247,15 @@ def _reference(raw: msgspec.Raw, backend: str | None) -> Reference:
         _number(fields, "size"),
         plain,
         one_line(bytes(raw)),
-        _origin(plain),
+        # An application that gives a row another file may keep the metadata: what they say is of the one before.
+        _origin(plain) if address_of(path) else None,
         _checksum(fields),
     )
+
+
+def _unescaped(text: str) -> str:
+    found = _ESCAPE.sub(lambda sign: chr(int(sign[1][1:], 16)) if len(sign[1]) > 1 else sign[1], text)
+    return found.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _text(fields: Mapping[str, msgspec.Raw], name: str) -> str | None:

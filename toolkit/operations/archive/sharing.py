@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from toolkit.core.archive_manifest import address_of
 from toolkit.engines import connect
 from toolkit.errors import SharedFilesError, ToolkitError
 from toolkit.operations.archive.backends import UNKNOWN, Backends
@@ -15,12 +16,17 @@ from toolkit.operations.archive.rows import default_backend, file_columns, file_
 from toolkit.operations.project import load_models
 from toolkit.stores.locations import meet
 
+_MENTIONED = "mentioned:"
+# The last parts of an object's name: objects/ab/abcdef…
+_OBJECT_PARTS = 3
+
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from toolkit.config import Config, Database
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
+    from toolkit.stores.catalogue import Catalogue
 
 
 def require_apart(backends: Backends, metadata: MetaData, named: Iterable[str]) -> None:
@@ -113,11 +119,39 @@ def needed_places(holders: Iterable[Holder], backends: Backends) -> Iterator[tup
                     for each in cell.references:
                         location = backends.location(each.backend, each.path)
                         yield (anywhere(each.path) if location.startswith(UNKNOWN) else location,)
+                    if cell.mentioned:
+                        yield (mentioned_in(cell.mentioned),)
 
 
 def anywhere(path: str) -> str:
     """In place of a location: this path, wherever it is."""
     return f"{UNKNOWN}{path.strip('/')}"
+
+
+def mentioned_in(text: str) -> str:
+    """In place of a location: every path that stands in the text of a row whose files cannot be told."""
+    return f"{_MENTIONED}{text}"
+
+
+def is_needed(catalogue: Catalogue, backends: Backends, backend: str, path: str) -> bool:
+    """Whether a row may point at a file, under whatever name, by what the catalogue's `needed` has of `needed_places`.
+
+    Or an archive's snapshots do, whose prune takes it: it is named like one of its objects.
+    """
+    if address_of("/".join(path.strip("/").split("/")[-_OBJECT_PARTS:])) is not None:
+        return True
+    return is_pointed_at(catalogue, backends, backend, path)
+
+
+def is_pointed_at(catalogue: Catalogue, backends: Backends, backend: str, path: str) -> bool:
+    """Whether a row may point at a file, under whatever name."""
+    locations = backends.location(backend, path), anywhere(path)
+    if catalogue.one("SELECT 1 FROM needed WHERE location IN (?, ?)", *locations) is not None:
+        return True
+    # Between the two in the order of bytes are all that begin so.
+    after = f"{_MENTIONED[:-1]};"
+    found = "SELECT 1 FROM needed WHERE location > ? AND location < ? AND instr(location, ?)"
+    return catalogue.one(found, _MENTIONED, after, path.strip("/")) is not None
 
 
 def present(connection: Connection, metadata: MetaData, tables: Sequence[str] = ()) -> Iterator[TableSpec]:

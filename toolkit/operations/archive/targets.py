@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from toolkit.stores.safe_directory import SafeDirectory
 
 SCHEMA = """
--- What is to be where, each once. `state`: '' is to be looked at, then what was found, then what was done.
+-- What is to be where, each once. `state`: '' is to be looked at, then what was found, then what was done. `replaces`:
+-- whatever is there.
 CREATE TABLE target (id INTEGER PRIMARY KEY, location TEXT, backend TEXT, path TEXT, sha TEXT, compressed INTEGER,
-    size INTEGER, properties TEXT, state TEXT, outcome TEXT, reason TEXT, UNIQUE (location, sha));
+    size INTEGER, properties TEXT, state TEXT, outcome TEXT, reason TEXT, replaces INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (location, sha));
 -- `pointed`: the row points there now.
 CREATE TABLE use (entry INTEGER, target INTEGER, pointed INTEGER);
 CREATE INDEX use_target ON use (target);
@@ -43,6 +45,8 @@ _IS_OTHERS = (
     "NOT EXISTS (SELECT 1 FROM use JOIN entry ON entry.id = use.entry WHERE use.target = target.id "
     "AND (entry.tbl, entry.col, entry.key) = (pointer.tbl, pointer.col, pointer.key))"
 )
+# Number, state, and what is wrong there.
+Looked = tuple[int, str, Outcome | None, str | None]
 # Location, table, column, key as JSON, and reference.
 Pointer = tuple[str, str, str, str, str]
 NEW, SAME, OTHER, DONE, FAILED = "to be written", "same", "other content", "written", "failed"
@@ -127,12 +131,12 @@ class Targets:
         rows = self.catalogue.pages(
             "SELECT id, backend, path, sha, size FROM target WHERE state = '' AND id > ? ORDER BY id"
         )
-        for number, state, outcome, reason in in_parallel(self._looked_at, rows, self.jobs, self.stop):
+        for number, state, outcome, reason in in_parallel(lambda row: self.looked_at(*row), rows, self.jobs, self.stop):
             self.note(number, state, outcome, reason)
             self.progress.advance_file(1, 0)
 
-    def _looked_at(self, row: tuple[int, str, str, str, int]) -> tuple[int, str, Outcome | None, str | None]:
-        number, backend, path, sha, size = row
+    def looked_at(self, number: int, backend: str, path: str, sha: str, size: int) -> Looked:
+        """What is at a place now, compared by content."""
         try:
             live = self.live(backend)
             info = live.info(path)
@@ -193,7 +197,7 @@ class Targets:
     def overwrite(self) -> None:
         """Replace files of other content, too, but none that a row points at whose file is not restored there."""
         self.catalogue.run(
-            "UPDATE target SET state = ?, outcome = NULL, reason = NULL WHERE state = ? "
+            "UPDATE target SET state = ?, outcome = NULL, reason = NULL, replaces = 1 WHERE state = ? "
             f"AND NOT EXISTS (SELECT 1 FROM pointer WHERE pointer.location = target.location AND {_IS_OTHERS})",
             NEW,
             OTHER,

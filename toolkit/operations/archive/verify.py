@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from toolkit.core.archive_manifest import Address, FileEntry, address_of
+from toolkit.core.archive_manifest import SNAPSHOTS, Address, FileEntry, address_of
 from toolkit.core.archive_origins import Origins
 from toolkit.core.parallel import Stop, in_parallel
 from toolkit.core.progress import Progress, Silent
@@ -107,6 +107,7 @@ def verify(
         if read_data:
             run.read_objects()
         findings = [*run.broken, *run.findings(chosen)]
+        chosen = [each for each in chosen if each not in run.pruned]
         lacking = run.incomplete(chosen)
         pushes = run.pushes_meanwhile() if snapshot is None else []
         if snapshot is None:
@@ -150,6 +151,8 @@ class _Verification:
     jobs: int
     progress: Progress
     seen: set[str] = field(default_factory=set)
+    pruned: set[str] = field(default_factory=set)
+    """Snapshots that were removed since they were read, and perhaps their objects."""
 
     def read_snapshots(self, snapshot: str | None) -> list[str]:
         """Note what is there, then what the snapshots name; the ids of those that could be read.
@@ -217,7 +220,9 @@ class _Verification:
         # One that was repaired may be larger or smaller as zstd than it was.
         if address.compressed and self._problem(address) is None:
             return key, None, None
-        return key, Outcome.SIZE_DIFFERS, f"{present} bytes, but {expected} should be"
+        # Of an encrypted object, the size of its content is told, which one that is cut off may have none of.
+        found = f"{present} bytes" if present >= 0 else "it is cut off"
+        return key, Outcome.SIZE_DIFFERS, f"{found}, but {expected} should be"
 
     def read_objects(self) -> None:
         """Read and hash every object that is there."""
@@ -264,29 +269,44 @@ class _Verification:
 
     def findings(self, snapshots: list[str]) -> Iterator[Finding]:
         """Every file of which something is wrong, each row once."""
+        if not snapshots and not self.broken:
+            # A store that was emptied, or another place than was meant, is not well.
+            reason = "there is no snapshot in it, so that nothing was compared"
+            yield Finding(Outcome.MISSING, object=SNAPSHOTS, reason=reason)
         if self.catalogue.one("SELECT 1 FROM wanted WHERE outcome NOT NULL") is None:
             return
         for snapshot in snapshots:
-            for entry in self.archive.entries(snapshot):
-                bad = self.catalogue.one(
-                    "SELECT outcome, reason FROM wanted WHERE key = ? AND outcome NOT NULL", entry.address.key
+            try:
+                yield from self._findings_of(snapshot)
+            except MissingObjectError:
+                self.pruned.add(snapshot)
+        if self.pruned:
+            # What only these had is wanted no more, nor is it an orphan.
+            untold = "wanted WHERE outcome NOT NULL AND key NOT IN (SELECT key FROM told)"
+            self.catalogue.run(f"INSERT OR IGNORE INTO needed SELECT key FROM {untold}")
+            self.catalogue.run(f"DELETE FROM {untold}")
+
+    def _findings_of(self, snapshot: str) -> Iterator[Finding]:
+        for entry in self.archive.entries(snapshot):
+            bad = self.catalogue.one(
+                "SELECT outcome, reason FROM wanted WHERE key = ? AND outcome NOT NULL", entry.address.key
+            )
+            if bad is None:
+                continue
+            row = (entry.address.key, entry.table, entry.column, json.dumps([entry.key, entry.index]))
+            if self.catalogue.one("SELECT 1 FROM told WHERE (key, tbl, col, row) = (?, ?, ?, ?)", *row) is None:
+                self.catalogue.run("INSERT INTO told VALUES (?, ?, ?, ?)", *row)
+                yield Finding(
+                    Outcome(bad[0]),
+                    entry.table,
+                    entry.column,
+                    entry.key,
+                    entry.backend,
+                    entry.path,
+                    entry.address.key,
+                    entry.size,
+                    bad[1],
                 )
-                if bad is None:
-                    continue
-                row = (entry.address.key, entry.table, entry.column, json.dumps([entry.key, entry.index]))
-                if self.catalogue.one("SELECT 1 FROM told WHERE (key, tbl, col, row) = (?, ?, ?, ?)", *row) is None:
-                    self.catalogue.run("INSERT INTO told VALUES (?, ?, ?, ?)", *row)
-                    yield Finding(
-                        Outcome(bad[0]),
-                        entry.table,
-                        entry.column,
-                        entry.key,
-                        entry.backend,
-                        entry.path,
-                        entry.address.key,
-                        entry.size,
-                        bad[1],
-                    )
 
     def pushes_meanwhile(self) -> list[str]:
         """Who is pushing; what was pushed since the snapshots were read is wanted, too.

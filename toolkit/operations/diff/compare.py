@@ -29,10 +29,10 @@ from toolkit.operations.diff.keyless import compare_keyless
 from toolkit.operations.diff.rows import Masking, ShownRows, with_kind
 from toolkit.operations.parts.comparing import Parallel
 from toolkit.operations.reflection.project import Chosen
-from toolkit.operations.reflection.wanted import Wanted
+from toolkit.operations.reflection.requested_tables import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
-from toolkit.operations.transfer.elsewhere import Elsewhere
 from toolkit.operations.transfer.generated import generated_otherwise
+from toolkit.operations.transfer.renamed_target import Elsewhere
 from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.set_values import SetValues, values_to_set
 from toolkit.operations.transfer.sources import SourceTables

@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote as shell
 from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
@@ -27,12 +28,13 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.core.streams import only, read_ahead
 from toolkit.core.tables import Conditions, TableSpec
 from toolkit.engines.contract import Script, TableScript
+from toolkit.engines.portable.lossy import require_written_keys
 from toolkit.engines.portable.script import qualified, quoted
 from toolkit.errors import ScriptError
 from toolkit.operations.diff.compare import Comparison, Differences, DiffResult, Status, TableDiff
 from toolkit.operations.diff.fitting import fitting_keys
 from toolkit.operations.diff.statements import grouped, lines_in_key_order, statements, with_ends
-from toolkit.operations.reflection.wanted import Wanted
+from toolkit.operations.reflection.requested_tables import Wanted
 from toolkit.operations.transfer.deletes import guard, has_to_wait
 from toolkit.operations.transfer.fixed_numbers import require_same_numbers
 from toolkit.operations.transfer.moved_values import temporary_unique_values
@@ -84,6 +86,7 @@ def diff_sql(
             _require_compared(table)
             _require_told_apart(table, differences.spec)
         parts = [_sorted_out(each, comparison) for _, each in compared if each.spec.key]
+        require_written_keys(comparison.target, [spec for spec, changes in parts if _rewrites(changes)])
         values = comparison.values_to_set(set_values or {}, [spec for spec, _ in parts])
         writer = _Writer(comparison, parts, values, progress or Silent())
         # Of a database given by its URL neither host nor path is told.
@@ -103,7 +106,7 @@ def diff_sql(
 
 
 def _require_compared(table: TableDiff) -> None:
-    way_out = f"or leave it out: --exclude {table.table}."
+    way_out = f"or leave it out: --exclude {shell(table.table)}."
     if table.status is Status.FAILED:
         reason = (table.reason or "").rstrip(".")
         raise ScriptError(table.table, f"could not be compared ({reason})", f"Correct that, {way_out}")
@@ -120,7 +123,7 @@ def _require_told_apart(table: TableDiff, spec: TableSpec) -> None:
         raise ScriptError(
             table.table,
             "has no key, so that no statement can say which of its rows differ",
-            f"Have toolkit sync --delete replace all of them, or leave it out: --exclude {table.table}.",
+            f"Have toolkit sync --delete replace all of them, or leave it out: --exclude {shell(table.table)}.",
         )
 
 
@@ -147,6 +150,11 @@ def _sorted_out(differences: Differences, comparison: Comparison) -> Part:
     known = {tuple(row.values()) for row in there.to_pylist()}
     mask = pa.array([tuple(row.values()) not in known for row in keys.to_pylist()], pa.bool_())
     return spec, replace(changes, new=changes.new.filter(mask), changed=pa.concat_tables([changes.changed, moved]))
+
+
+def _rewrites(changes: Changes) -> bool:
+    """Whether a statement has to find rows that are there."""
+    return bool(changes.changed.num_rows or (changes.removed is not None and changes.removed.num_rows))
 
 
 class _Writer:

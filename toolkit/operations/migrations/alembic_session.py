@@ -17,6 +17,7 @@ from toolkit.core.progress import Silent
 from toolkit.errors import MigrationError
 from toolkit.operations.migrations.committed import Committed
 from toolkit.operations.migrations.locations import settings_file
+from toolkit.operations.migrations.reflected_tables import COMPARISON, Comparison
 from toolkit.operations.migrations.revisions import (
     joined,
     opened,
@@ -25,7 +26,6 @@ from toolkit.operations.migrations.revisions import (
     require_schemas,
 )
 from toolkit.operations.migrations.scripts import point_at_migrations, quiet
-from toolkit.operations.migrations.told import COMPARISON, Comparison
 from toolkit.operations.migrations.transactions import translated, with_transactional_ddl
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from sqlalchemy.util import generic_repr
 
 from toolkit.engines.registry import engine_of_dialect
 from toolkit.operations.migrations.caller import Caller
+from toolkit.operations.migrations.generated_operations import review
 from toolkit.operations.migrations.generic import stored_type
+from toolkit.operations.migrations.reflected_tables import COMPARISON, Comparison
 from toolkit.operations.migrations.revisions import is_bookkeeping, opened
 from toolkit.operations.migrations.sequences import rendered_sequence
-from toolkit.operations.migrations.told import COMPARISON, Comparison
 from toolkit.operations.migrations.transactions import transactional_ddl
-from toolkit.operations.migrations.written import review
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,10 +15,10 @@ from toolkit.operations.migrations.alembic_session import alembic_session, requi
 from toolkit.operations.migrations.application_filters import require_nothing_protected_goes
 from toolkit.operations.migrations.environments import OWN_ENVIRONMENT
 from toolkit.operations.migrations.failures import migrating
+from toolkit.operations.migrations.generated_operations import review
 from toolkit.operations.migrations.migrate import require_head
 from toolkit.operations.migrations.revisions import require_migratable, revision_of
 from toolkit.operations.migrations.scripts import alembic_config
-from toolkit.operations.migrations.written import review
 from toolkit.operations.project import Project
 
 if TYPE_CHECKING:

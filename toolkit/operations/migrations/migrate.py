@@ -21,6 +21,7 @@ from toolkit.operations.migrations.alembic_session import (
     require_one_database,
 )
 from toolkit.operations.migrations.application_filters import unasked_filter
+from toolkit.operations.migrations.generated_operations import review
 from toolkit.operations.migrations.revisions import (
     exists,
     head_of,
@@ -32,8 +33,7 @@ from toolkit.operations.migrations.revisions import (
 )
 from toolkit.operations.migrations.schema_changes import describe_change
 from toolkit.operations.migrations.transactions import transaction
-from toolkit.operations.migrations.written import review
-from toolkit.operations.project import Project
+from toolkit.operations.project import History, Project
 from toolkit.operations.records import is_alembic_record
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def upgrade(
         DatabaseUnavailableError, StatementError: from the engine; the same.
     """
     require_migratable(database)
-    project = Project(config.of(database.name))
+    project = History(config.of(database.name))
     require_one_database(project)
     with alembic_session(database, project, progress) as session:
         run = partial(session.commands.upgrade, revision, sql=sql, tag=tag)
@@ -149,7 +149,7 @@ def downgrade(
         DatabaseUnavailableError, StatementError: from the engine; the same.
     """
     require_migratable(database)
-    project = Project(config.of(database.name))
+    project = History(config.of(database.name))
     require_one_database(project)
     with alembic_session(database, project, progress) as session:
         return _migrate(session, lambda: session.commands.downgrade(revision, sql=sql, tag=tag), sql)
@@ -170,7 +170,7 @@ def stamp(
         MigrationError: no such revision.
         DatabaseUnavailableError, StatementError: from the engine.
     """
-    with alembic_session(database, Project(config.of(database.name))) as session:
+    with alembic_session(database, History(config.of(database.name))) as session:
         return _migrate(session, lambda: session.commands.stamp(revision, sql=sql, tag=tag, purge=purge), sql)
 
 

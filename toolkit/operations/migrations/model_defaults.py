@@ -17,10 +17,11 @@ from toolkit.core.plan import NOT_CARRIED, TransferWarning
 from toolkit.core.sql_terms import Untranslatable
 from toolkit.core.translated_defaults import translated_default
 from toolkit.core.translated_sql import Translation
-from toolkit.core.verbatim import verbatim
+from toolkit.core.verbatim import text_of, verbatim
 from toolkit.engines.registry import ENGINES
 from toolkit.operations.migrations.revisions import exists
-from toolkit.operations.reflection.made_columns import NEXT_VALUE, is_numbered, meaning_of, text_of
+from toolkit.operations.reflection.created_columns import meaning_of
+from toolkit.operations.reflection.created_numbers import NEXT_VALUE, is_numbered
 
 if TYPE_CHECKING:
     from toolkit.config import Database

@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import conv
 
 from toolkit.core.plan import NOT_CARRIED, TransferWarning
 from toolkit.core.schema import Note
-from toolkit.operations.reflection.made_names import Names
+from toolkit.operations.reflection.created_names import Names
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import SchemaFeatures

@@ -11,7 +11,7 @@ from sqlalchemy import Sequence
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
 
-    from toolkit.operations.migrations.declared import Declared
+    from toolkit.operations.migrations.declared_schema import Declared
 
 
 class SequenceOp(ops.MigrateOperation):

@@ -23,7 +23,7 @@ from toolkit.operations.migrations.schema import lacks_schema, make_schema
 from toolkit.operations.parts.committing import Committing
 from toolkit.operations.parts.crew import hired
 from toolkit.operations.reflection.project import Chosen
-from toolkit.operations.reflection.wanted import Wanted
+from toolkit.operations.reflection.requested_tables import Wanted
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.conversion_options import conversions
 

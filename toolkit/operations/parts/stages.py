@@ -12,7 +12,7 @@ from toolkit.engines.contract import SharesSnapshot
 from toolkit.errors import ChangedSincePlanError, RunError, VerificationError, WorkersError
 from toolkit.operations.parts.runs import require_same
 from toolkit.operations.parts.work import Again, DigestPart, FillPart, digest_part, fill_part, sent
-from toolkit.operations.transfer.evidence import first_difference
+from toolkit.operations.transfer.missing_row import first_difference
 
 if TYPE_CHECKING:
     from toolkit.core.progress import Progress

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
     from toolkit.engines.contract import Connection
     from toolkit.operations.reflection.reflection import Reflection
-    from toolkit.operations.reflection.wanted import Wanted
+    from toolkit.operations.reflection.requested_tables import Wanted
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from shlex import quote as shell
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -19,11 +19,11 @@ from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.records import is_own, is_record
-from toolkit.operations.reflection.converted_types import with_converted
-from toolkit.operations.reflection.joined import Joined, Pair, Side, joined, without_zone
-from toolkit.operations.reflection.made import Made, features_of, made
-from toolkit.operations.reflection.made_names import Names, names_there
-from toolkit.operations.reflection.wanted import Wanted
+from toolkit.operations.reflection.converted_types import with_converted, with_nulls
+from toolkit.operations.reflection.created_names import Names, names_there
+from toolkit.operations.reflection.created_tables import Made, features_of, made
+from toolkit.operations.reflection.matched_tables import Joined, Pair, Side, joined, without_zone
+from toolkit.operations.reflection.requested_tables import Wanted
 
 if TYPE_CHECKING:
     from toolkit.config import Database
@@ -222,7 +222,7 @@ def _require_readable(database: str, schema: Schema, wanted: Wanted, among: Coll
                 for x in left
             ],
             f"{left[0].remedy}, or leave out what is not to be read: "
-            f"{' '.join(f'--exclude {name}' for name in names)}.",
+            f"{' '.join(f'--exclude {shell(name)}' for name in names)}.",
         )
 
 
@@ -238,13 +238,14 @@ def _require_none_left(source: str, schema: Schema, names: Collection[str], want
         if each.parent in names and f"{each.table}.{each.column}" not in wanted.exclude_columns
     ]
     if left:
+        options = [f"--exclude-column {shell(f'{each.table}.{each.column}')}" for each in left]
         raise SchemaMismatchError(
             [
                 f"{source} has values of {each.table}.{each.column}, which are not read: rows of {each.table} are read "
                 f"as those of {each.parent}"
                 for each in left
             ],
-            f"Leave out what is not to be copied: {' '.join(f'--exclude-column {x.table}.{x.column}' for x in left)}; "
+            f"Leave out what is not to be copied: {' '.join(options)}; "
             f"or make {left[0].table} a table of its own there (ALTER TABLE … NO INHERIT …).",
         )
 
@@ -261,7 +262,7 @@ def _require_all(source: Connection, target: Connection, found: Joined, wanted: 
         if source.holds(found.metadata.tables[name]):
             lacking.append(name)
             problems.append(f"{target.name} has no table {name}, of which {source.name} has rows")
-            advice.append(f"--exclude {name}")
+            advice.append(f"--exclude {shell(name)}")
     for pair in found.pairs:
         if pair.source.fullname not in (wanted.tables or [pair.source.fullname]):
             continue
@@ -269,7 +270,7 @@ def _require_all(source: Connection, target: Connection, found: Joined, wanted: 
             place = f"{pair.source.fullname}.{column}"
             there = "computes" if column in pair.computed_in_target else "has no column"
             problems.append(f"{target.name} {there} {place}, of which {source.name} has values")
-            advice.append(f"--exclude-column {place}")
+            advice.append(f"--exclude-column {shell(place)}")
     if problems:
         others = "name the target's: --rename SOURCE=TARGET"
         raise SchemaMismatchError(
@@ -284,7 +285,7 @@ def _to_make(tables: Sequence[str], source: Connection, target: Connection) -> s
         return ""
     # What was given as a URL has a name that only messages have.
     given = source.database.shown_url if set(source.name) & set("./\\:") else source.name
-    names = " ".join(map(shlex.quote, [given, *tables]))
+    names = " ".join(map(shell, [given, *tables]))
     them = tables[0] if len(tables) == 1 else "these tables"
     return f"; or make {them} there before: toolkit inspect {names} --for {target.database.engine_name} --ddl"
 
@@ -303,6 +304,8 @@ def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     _require_readable(source.name, schema, wanted)
     require_known(source, wanted, _known(schema))
     schema = with_converted(schema, wanted.convert)
+    if not is_alike:
+        schema = with_nulls(schema, wanted.convert)
     names, notes = chosen(schema.metadata.tables, wanted)
     _require_none_left(source.name, schema, names, wanted)
     there = Made(schema) if is_alike else made(schema, target.kind)

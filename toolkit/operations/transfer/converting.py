@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from shlex import quote as shell
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -120,7 +121,7 @@ class Conversions:
     def _told(self, spec: TableSpec, lost: Counter[str]) -> Iterator[TransferWarning]:
         for column, each in self.of(spec).items():
             if lost[column]:
-                reason = f"changed by --convert {spec.name}.{column}:{each.name}"
+                reason = f"changed by --convert {shell(spec.name)}.{shell(column)}:{each.name}"
                 yield TransferWarning(CONVERTED, spec.name, reason, column, lost[column])
 
 
@@ -271,7 +272,7 @@ class ConvertedRows:
         shown, reason = shown_stored(whole), f"which the conversion {how.name} does not take: it {why}"
         advice = (
             "Correct the values at the source, convert the column in another way, or leave the rows out: "
-            f"sync --rejects DIR, or --where {self.spec.name}:CONDITION by another column."
+            f"sync --rejects DIR, or --where {shell(self.spec.name)}:CONDITION by another column."
         )
         return BadValue(column, shown, f"holds {shown}, {reason}", reason, advice, whole)
 

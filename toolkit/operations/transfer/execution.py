@@ -19,12 +19,12 @@ from toolkit.core.plan import Action, TablePlan, TableResult, merge_plan, planne
 from toolkit.core.progress import Progress
 from toolkit.core.streams import cut, read_ahead
 from toolkit.core.tables import TableSpec, in_cycle
-from toolkit.engines.contract import TakesAsSent, TakesBeside
+from toolkit.engines.contract import CopiesWithinDatabase, PassesThrough
 from toolkit.errors import ChangedSincePlanError, UnnamedRowError, VerificationError
 from toolkit.operations.transfer.background_digest import BackgroundDigest
 from toolkit.operations.transfer.deletes import delete_first, delete_rest, mark_removed, require_rest
-from toolkit.operations.transfer.evidence import first_difference
 from toolkit.operations.transfer.held_triggers import firing
+from toolkit.operations.transfer.missing_row import first_difference
 from toolkit.operations.transfer.moved_values import temporary_unique_values
 from toolkit.operations.transfer.set_values import writer
 from toolkit.operations.transfer.sources import rows_with_keys
@@ -212,8 +212,8 @@ def _load(plan: TablePlan, source: Source, target: Connection, options: Options,
     """Fill a table, which is empty or emptied; digest what is sent on the side, and what arrived where it lies."""
     origin, repository, into = _as_loaded(plan, source, target), target.repository(plan.spec), writer(plan, target)
     is_empty = plan.action is Action.LOAD or _emptied(plan, repository)
-    if is_empty and isinstance(into, TakesAsSent) and into.takes_as_sent(origin):
-        return _load_as_sent(plan, origin, repository, into, options, progress)
+    if is_empty and isinstance(into, PassesThrough) and into.can_pass_through(origin):
+        return _load_passthrough(plan, origin, repository, into, options, progress)
     as_stored = _is_verified_as_stored(plan, target)
     with BackgroundDigest(plan.spec, as_stored) as sent, read_ahead(origin.read(options.batch_rows)) as batches:
 
@@ -244,12 +244,12 @@ def _as_loaded(plan: TablePlan, source: Source, target: Connection) -> RowSource
     return source.repository(replace(plan.spec, is_read_by_key=target.capabilities.loads_by_key))
 
 
-def _load_as_sent(
-    plan: TablePlan, origin: RowSource, repository: Table, into: TakesAsSent, options: Options, progress: Progress
+def _load_passthrough(
+    plan: TablePlan, origin: RowSource, repository: Table, into: PassesThrough, options: Options, progress: Progress
 ) -> Digests:
     """Fill an empty table with rows that the source's engine sends in the target's own form, and digests itself."""
     try:
-        sent = into.load_as_sent(origin, plan.inserts, progress.advance, digest=options.verify)
+        sent = into.load_passthrough(origin, plan.inserts, progress.advance, digest=options.verify)
     except UnnamedRowError as error:
         raise repository.why_refused(origin.read(options.batch_rows), error) or error from error
     if sent is None:
@@ -287,8 +287,8 @@ def _is_verified_as_stored(plan: TablePlan, target: Connection) -> bool:
 def _merge(plan: TablePlan, source: Source, target: Connection, options: Options, progress: Progress) -> Digests:
     """Write the rows that differ; the plan has their digests."""
     repository, into, origin = target.repository(plan.spec), writer(plan, target), source.repository(plan.spec)
-    if isinstance(into, TakesBeside) and into.takes_beside(origin):
-        progress.advance(into.upsert_beside(origin, _expected(plan)[0]))
+    if isinstance(into, CopiesWithinDatabase) and into.can_copy_within(origin):
+        progress.advance(into.upsert_within(origin, _expected(plan)[0]))
     else:
         with read_ahead(_differing(plan, source, options)) as batches:
             into.upsert_many(_counted(batches, progress))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from shlex import quote as shell
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -67,7 +68,7 @@ def _fixed(
         name,
         f"is {new} at the source and {old} in {target.name}, which numbers it itself (GENERATED ALWAYS) and "
         "lets no one change it",
-        f"Run there: {statement}; or leave the table out: --exclude {spec.name}.",
+        f"Run there: {statement}; or leave the table out: --exclude {shell(spec.name)}.",
     )
 
 

@@ -17,7 +17,7 @@ from toolkit.core.plan import GENERATED_OTHERWISE, TransferWarning
 from toolkit.core.streams import without
 from toolkit.core.tables import ColumnSpec, TableSpec, generated_columns
 from toolkit.errors import GeneratedOtherwiseError, UnrepresentableValueError
-from toolkit.operations.transfer.evidence import first_difference
+from toolkit.operations.transfer.missing_row import first_difference
 from toolkit.operations.transfer.sources import rows_with_keys
 
 if TYPE_CHECKING:

@@ -40,7 +40,8 @@ def triggers_to_hold(plans: Sequence[TablePlan], target: Connection) -> HeldTrig
     for each in found:
         if each.hindrance is not None:
             reason = f"the triggers of {each.table} cannot be held ({', '.join(each.triggers)}): {each.hindrance}"
-            advice = "Run as the owner, or without --hold-triggers, which lets them fire."
+            other_way = "Run as the owner" if each.can_be_held else "Drop them for the time of the sync"
+            advice = f"{other_way}, or run without --hold-triggers, which lets them fire."
             raise PrivilegeError(target.name, each.hindrance, reason, advice)
     with_triggers = {each.table for each in found if each.triggers}
     told = []
@@ -56,7 +57,10 @@ def triggers_to_hold(plans: Sequence[TablePlan], target: Connection) -> HeldTrig
 
 def firing(target: Connection, specs: Sequence[TableSpec]) -> str:
     """What to do about the triggers that fire when rows of these tables are written; '' if none do."""
-    names = ", ".join(name for each in target.triggers(specs) for name in each.triggers)
+    found = target.triggers(specs)
+    names = ", ".join(name for each in found for name in each.triggers)
+    if not all(each.can_be_held for each in found):
+        return names and f"Drop what fires there for the time of the sync ({names})."
     return names and f"--hold-triggers keeps what fires there from doing so ({names})."
 
 

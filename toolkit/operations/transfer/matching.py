@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
+from shlex import quote as shell
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from toolkit.compute.changes import compare_rows
 from toolkit.core.batches import BATCH_ROWS, copied
 from toolkit.core.digest import TableDigest, digest_batches, keyed_digests
 from toolkit.core.streams import only
-from toolkit.core.tables import ForeignKeySpec, TableSpec
+from toolkit.core.tables import POINTS, ForeignKeySpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.core.values import show_key
 from toolkit.engines.portable.connection import batch_key
@@ -65,16 +66,19 @@ class MatchedSource:
         match: Mapping[str, Sequence[str]],
     ) -> None:
         self._origin = origin
-        self._specs = {spec.name: spec for spec in specs}
+        self._specs = {spec.name: spec for spec in _pointing(specs, origin)}
         self._maps: dict[str, KeyMap] = {}
-        waiting = {spec.name for spec in specs if spec.name in match and set(match[spec.name]) != set(spec.key)}
-        for spec in specs:
-            if spec.name in waiting:
-                _require_known_parents(spec, match[spec.name], waiting)
-                keys = self._keys(spec, tuple(match[spec.name]), target)
-                waiting.remove(spec.name)
-                if keys.old.num_rows:
-                    self._maps[spec.name] = keys
+        waiting = {
+            name: spec for name, spec in self._specs.items() if name in match and set(match[name]) != set(spec.key)
+        }
+        while waiting:
+            known = (each for each in waiting.values() if not _waits(each, (*each.key, *match[each.name]), waiting))
+            spec = next(known, next(iter(waiting.values())))
+            _require_known_parents(spec, match[spec.name], waiting)
+            keys = self._keys(spec, tuple(match[spec.name]), target)
+            del waiting[spec.name]
+            if keys.old.num_rows:
+                self._maps[spec.name] = keys
 
     def repository(self, spec: TableSpec) -> RowSource:
         """One table's rows."""
@@ -107,7 +111,7 @@ class MatchedSource:
     def _followed(
         self, spec: TableSpec, names: Collection[str], seen: frozenset[ForeignKeySpec]
     ) -> Iterator[ForeignKeySpec]:
-        for fk in spec.foreign_keys:
+        for fk in self._specs[spec.name].foreign_keys:
             if fk not in seen and fk.parent in self._specs and set(fk.columns) <= set(names):
                 yield fk
 
@@ -201,14 +205,40 @@ def matches(specs: Mapping[str, TableSpec], match: Mapping[str, Sequence[str]]) 
         if table not in specs:
             raise UnknownNameError("table", table, specs)
         if not specs[table].key:
+            names = ",".join(columns)
             raise ConfigurationError(
                 f"{table} has no key, which rows that --match recognises would keep.",
-                f"Name the columns that tell its rows apart as its key: --key {table}:{','.join(columns)}.",
+                f"Name the columns that tell its rows apart as its key: --key {shell(f'{table}:{names}')}.",
             )
         for column in columns:
             if column not in specs[table].column_names:
                 raise UnknownNameError("column", column, specs[table].column_names, table)
     return {table: tuple(dict.fromkeys(columns)) for table, columns in match.items()}
+
+
+def _pointing(specs: Sequence[TableSpec], origin: SourceTables) -> Iterator[TableSpec]:
+    """These tables, pointing where those of the source do, too: a target need not have its foreign keys."""
+    whole = {origin.own(spec).name: spec for spec in specs}
+    for spec in whole.values():
+        found = [
+            ForeignKeySpec(
+                tuple(origin.renamed_column(spec, each) for each in key.columns),
+                whole[key.parent].name,
+                tuple(origin.renamed_column(whole[key.parent], each) for each in key.parent_columns),
+            )
+            for key in origin.own(spec).table.info.get(POINTS, ())
+            if key.parent in whole
+        ]
+        known = {each.columns for each in spec.foreign_keys}
+        more = (each for each in found if each.columns not in known and {*each.columns} <= {*spec.column_names})
+        yield replace(spec, foreign_keys=(*spec.foreign_keys, *more))
+
+
+def _waits(spec: TableSpec, names: Collection[str], waiting: Collection[str]) -> bool:
+    """Whether one of these columns points at rows of another table of which it is not known yet which are which."""
+    return any(
+        fk.parent in waiting and fk.parent != spec.name and set(fk.columns) & set(names) for fk in spec.foreign_keys
+    )
 
 
 def _require_known_parents(spec: TableSpec, by: Sequence[str], waiting: Collection[str]) -> None:
@@ -218,7 +248,7 @@ def _require_known_parents(spec: TableSpec, by: Sequence[str], waiting: Collecti
             raise ConfigurationError(
                 f"{spec.name} cannot be matched by {', '.join(fk.columns)}: it points at rows of {fk.parent}, "
                 "which are to be matched themselves.",
-                f"Name other columns: --match {spec.name}:COL,COL.",
+                f"Name other columns: --match {shell(spec.name)}:COL,COL.",
             )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from shlex import quote as shell
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -279,7 +280,7 @@ def _require_castable(table: Table) -> None:
         raise SchemaMismatchError(
             refuse_types,
             f"Give the column in {name} the type that the models have, or the models that of {name}; or leave the "
-            f"table out: --exclude {spec.name}.",
+            f"table out: --exclude {shell(spec.name)}.",
         )
 
 

@@ -13,7 +13,7 @@ from toolkit.compute.changes import compare, compare_rows
 from toolkit.core.digest import DIGEST_FIELD, digest_schema, keyed_digests
 from toolkit.core.plan import Action, TablePlan, load_plan, merge_plan
 from toolkit.engines.portable.connection import batch_key, check_schema, require_keys
-from toolkit.engines.portable.lossy import require_exact
+from toolkit.engines.portable.lossy import require_exact, require_written_keys
 from toolkit.errors import ExistingRowsError
 from toolkit.operations.transfer.deletes import guard, soften
 from toolkit.operations.transfer.fixed_numbers import require_same_numbers
@@ -85,10 +85,16 @@ def plan(request: Transfer, destination: Connection, progress: Progress, *, lock
         _refuse_existing(tables, source, destination, options)
     guard(tables, destination, options.max_delete)
     require_keys(destination, (each.spec for each in tables if _upserts(each, destination, options)))
+    require_written_keys(destination, (each.spec for each in tables if _rewrites(each)))
     require_kept(tables, source, destination, whole=request.dry_run)
     destination.require_room([each.spec for each in tables if each.writes and each.action is not Action.LOAD])
     held = triggers_to_hold(tables, destination) if options.hold_triggers else HeldTriggers()
     return Plans(source, tables, watermarks, held)
+
+
+def _rewrites(plan: TablePlan) -> bool:
+    """Whether rows that are there are written to; with a condition, also what is new within it may be there."""
+    return bool(plan.updates or plan.marks or (plan.inserts and plan.spec.where is not None))
 
 
 def plan_into_nothing(source: Source, specs: Sequence[TableSpec], progress: Progress) -> list[TablePlan]:

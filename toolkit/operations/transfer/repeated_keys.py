@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from itertools import islice
+from shlex import quote as shell
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -50,8 +51,8 @@ def _numbered(spec: TableSpec, source: Source, name: str) -> Iterator[pa.RecordB
                     batch_key(spec, batch, pc.index(batch.column(column).is_null(), True).as_py()),
                     column,
                     f"is NULL in {name}, and part of the key, by which rows are told apart",
-                    f"Name columns that are never NULL: --key {spec.name}:COL,COL; or leave the table out: "
-                    f"--exclude {spec.name}.",
+                    f"Name columns that are never NULL: --key {shell(spec.name)}:COL,COL; or leave the table out: "
+                    f"--exclude {shell(spec.name)}.",
                 )
         numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
         yield pa.record_batch([row_digests(narrow, batch), numbers], names=["key", "number"])

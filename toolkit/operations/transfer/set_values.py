@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote as shell
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -78,7 +79,8 @@ def _fill(spec: TableSpec, table: sa.Table, values: Mapping[str, str], target: C
             raise UnknownNameError("column", name, types, f"{target.name}.{spec.name}")
         if known.get(name):
             raise ConfigurationError(
-                f"{target.name}.{spec.name} computes {name} itself.", f"Leave out --set {spec.name}.{name}."
+                f"{target.name}.{spec.name} computes {name} itself.",
+                f"Leave out --set {shell(spec.name)}.{shell(name)}.",
             )
         columns.append(_column(name, types[name]))
         table.append_column(sa.Column(name, columns[-1].declared))
@@ -120,12 +122,13 @@ def require_values(plans: Iterable[TablePlan], target: Connection, *, triggers_f
         if not (triggers_fire and any(each.give_values for each in target.triggers([plan.spec])))
     ]
     if lacking:
+        options = [f"--set {shell(f'{table}.{name}')}=VALUE" for table, name in lacking]
         raise SchemaMismatchError(
             [
                 f"{target.name}.{table}.{name} is NOT NULL and has no default, and only {target.name} has it"
                 for table, name in lacking
             ],
-            f"Say what rows that are inserted get there: {' '.join(f'--set {t}.{name}=VALUE' for t, name in lacking)}",
+            f"Say what rows that are inserted get there: {' '.join(options)}",
         )
 
 

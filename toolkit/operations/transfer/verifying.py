@@ -13,8 +13,8 @@ from toolkit.compute.changes import Digested, compare_rows
 from toolkit.core.digest import keyed_digests
 from toolkit.core.plan import Action
 from toolkit.errors import VerificationError
-from toolkit.operations.transfer.evidence import first_difference
 from toolkit.operations.transfer.held_triggers import firing
+from toolkit.operations.transfer.missing_row import first_difference
 from toolkit.operations.transfer.sources import rows_with_keys
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
 from toolkit.errors import PrivilegeError
-from toolkit.operations.transfer.kept import TEXT_LENGTH
+from toolkit.operations.transfer.watermark_texts import TEXT_LENGTH
 
 if TYPE_CHECKING:
     from toolkit.engines.contract import Connection

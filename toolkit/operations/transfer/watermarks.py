@@ -21,8 +21,8 @@ from toolkit.core.moments import date_text
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.errors import ConfigurationError
-from toolkit.operations.transfer.kept import Kept, UnseenRows, is_of, seen_rows
 from toolkit.operations.transfer.watermark_state import STATE, lacking_state_right, naming_the_right, require_table
+from toolkit.operations.transfer.watermark_texts import Kept, UnseenRows, is_of, seen_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
@@ -64,6 +64,8 @@ class Watermarks:
     stored: dict[str, Kept] = field(default_factory=dict)
     columns: dict[str, ColumnSpec] = field(default_factory=dict)
     """By table, the column as the target has it, which may give it another name."""
+    cells: dict[str, str] = field(default_factory=dict)
+    """By table, what the source compares."""
     previous: dict[str, Kept] = field(default_factory=dict)
     reached: dict[str, Kept] = field(default_factory=dict)
 
@@ -107,6 +109,7 @@ class Watermarks:
         for spec in specs:
             if (column := _growing(spec, since.column, source)) is not None:
                 marks.columns[spec.name] = column
+                marks.cells[spec.name] = marks._compared(spec, source)
                 growing.append(spec)
         with naming_the_right(target):
             marks.stored.update(marks._read(target, growing))
@@ -184,8 +187,14 @@ class Watermarks:
         return None if kept is None or kept.mark is None else self._window(spec, kept.mark)
 
     def _window(self, spec: TableSpec, mark: int) -> str:
-        name = _quoted(self.since.column, self.dialect)
-        return f"({name} >= {_literal(self._kind(spec), self._start(spec, mark))} OR {name} IS NULL)"
+        cell = self.cells[spec.name]
+        return f"({cell} >= {_literal(self._kind(spec), self._start(spec, mark))} OR {cell} IS NULL)"
+
+    def _compared(self, spec: TableSpec, source: SourceTables) -> str:
+        """The column as its values compare; what is no time there is looked at each time."""
+        is_moment = self.columns[spec.name].type.kind in (Kind.TIMESTAMPTZ, Kind.TIMESTAMP)
+        own = source.connection.repository(source.own(spec)) if is_moment else None
+        return (own and own.in_utc(self.since.column)) or _quoted(self.since.column, self.dialect)
 
     def shown(self, spec: TableSpec) -> str:
         """From where on rows are looked at."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from toolkit.config import Config, load_config
-from toolkit.engines.postgresql import as_sent
+from toolkit.engines.postgresql import passthrough
 from toolkit.engines.postgresql.table import PostgresRepository
 from toolkit.errors import ToolkitError
 from toolkit.operations.sync import sync
@@ -113,9 +113,11 @@ def test_a_value_that_changes_on_its_way_is_not_verified(
 ) -> None:
     run(urls[0], "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, 'right')")
     run(urls[1], "CREATE TABLE t (id int PRIMARY KEY, v text)")
-    blocks = as_sent._blocks
+    blocks = passthrough._blocks
     monkeypatch.setattr(
-        as_sent, "_blocks", lambda *all_: ((block.replace(b"right", b"wrong"), rows) for block, rows in blocks(*all_))
+        passthrough,
+        "_blocks",
+        lambda *all_: ((block.replace(b"right", b"wrong"), rows) for block, rows in blocks(*all_)),
     )
     with pytest.raises(ToolkitError, match="other values"):
         sync(pair, "one", "two")
@@ -127,7 +129,7 @@ def test_what_is_written_to_the_source_meanwhile_is_not_of_the_snapshot(
 ) -> None:
     run(urls[0], "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, 'old'), (2, 'old')")
     run(urls[1], "CREATE TABLE t (id int PRIMARY KEY, v text)")
-    send = as_sent.send
+    send = passthrough.send
 
     def late(*arguments: Any) -> None:
         run(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
 
 
-def lies_beside(source: PostgresSession, stage: TableSpec, target: PostgresSession, spec: TableSpec) -> bool:
+def is_within_database(source: PostgresSession, stage: TableSpec, target: PostgresSession, spec: TableSpec) -> bool:
     """Whether a table is another of the same database, with columns of the same types: nothing is cast."""
     if source.database != target.database or qualified(stage.table) == qualified(spec.table) or stage.where is not None:
         return False

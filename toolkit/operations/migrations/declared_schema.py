@@ -33,7 +33,7 @@ from sqlalchemy.schema import CreateSequence, DropSequence
 
 from toolkit.core.implicit_names import implicit_name
 from toolkit.engines.portable.alembic_batch import with_names
-from toolkit.operations.migrations.silent import SilentConnection
+from toolkit.operations.migrations.offline_database import SilentConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from toolkit.core.engine_type import EngineType, StorageType
 from toolkit.core.schema import Note, Schema
+from toolkit.core.tables import POINTS, ForeignKeySpec
 from toolkit.core.types import Kind, logical_type
 from toolkit.engines.contract import Connection
 from toolkit.engines.portable.type_texts import type_text
@@ -92,6 +93,7 @@ def joined(
     for pair in pairs:
         _add(metadata, pair, _Types(source, target))
     _add_foreign_keys(metadata, pairs)
+    _note_sources_keys(metadata, pairs)
     ours = tuple(name for name in source.tables if name not in tables and name not in exclude)
     matched = set(tables.values())
     theirs = tuple(name for name in target.tables if name not in matched and name not in exclude)
@@ -266,6 +268,19 @@ def _add_foreign_keys(metadata: sa.MetaData, pairs: Sequence[Pair]) -> None:
                         use_alter=key.use_alter,
                     )
                 )
+
+
+def _note_sources_keys(metadata: sa.MetaData, pairs: Sequence[Pair]) -> None:
+    """Keep at hand what points where in the source, whether the target has foreign keys or not."""
+    whole = {pair.source.fullname: pair for pair in pairs}
+    for name, pair in whole.items():
+        metadata.tables[name].info[POINTS] = tuple(
+            ForeignKeySpec(tuple(key.column_keys), parent, tuple(each.column.name for each in key.elements))
+            for key in pair.source.foreign_key_constraints
+            if (parent := key.referred_table.fullname) in whole
+            and {*key.column_keys} <= pair.columns.keys()
+            and {each.column.name for each in key.elements} <= whole[parent].columns.keys()
+        )
 
 
 def _copy(table: sa.Table, metadata: sa.MetaData) -> None:

@@ -12,9 +12,9 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, UnaryExpression
 
 from toolkit.core.sql_terms import NUMBERS, Untranslatable, quoted
-from toolkit.core.verbatim import verbatim
-from toolkit.operations.reflection.made_columns import TableMaking, domain_checks, meaning_of, text_of
-from toolkit.operations.reflection.made_names import Names
+from toolkit.core.verbatim import text_of, verbatim
+from toolkit.operations.reflection.created_columns import TableMaking, domain_checks, meaning_of
+from toolkit.operations.reflection.created_names import Names
 
 _ORDERS: dict[Any, Any] = {
     operators.desc_op: sa.desc,
@@ -158,6 +158,7 @@ class KeysMaking:
         what = f"check {f'{given} ' if given else ''}({text})"
         try:
             condition = translation.check(text)
+            self.making.require_unchanged(translation.used)
         except Untranslatable as error:
             self.making.left_out(what, error)
             return

@@ -13,9 +13,10 @@ from toolkit.core.schema import Note, Schema
 from toolkit.engines.contract import Engine, SchemaFeatures
 from toolkit.engines.registry import engine_of_dialect
 from toolkit.operations.migrations.statements import unconnected
-from toolkit.operations.reflection.made_columns import TableMaking, columns_of, numbered_key, other_types
-from toolkit.operations.reflection.made_keys import KeysMaking, foreign_keys
-from toolkit.operations.reflection.made_names import Names
+from toolkit.operations.reflection.created_columns import TableMaking, columns_of, other_types
+from toolkit.operations.reflection.created_keys import KeysMaking, foreign_keys
+from toolkit.operations.reflection.created_names import Names
+from toolkit.operations.reflection.created_numbers import numbered_key
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def features_of(schema: Schema) -> SchemaFeatures:
 def _make(making: TableMaking, names: Names, metadata: sa.MetaData) -> set[str]:
     """A table without its foreign keys; the names of its constraints."""
     table, target = making.table, making.target
-    numbered = None if target.numbers_any_column else numbered_key(making)
+    numbered = None if target.numbers_any_column else numbered_key(making.table)
     options: dict[str, Any] = dict(target.numbered_options) if numbered is not None else {}
     made_table = sa.Table(
         table.name,

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
 
-    from toolkit.operations.migrations.declared import DeclaredTable
+    from toolkit.operations.migrations.declared_schema import DeclaredTable
 
 _WRITTEN: sa.Dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 

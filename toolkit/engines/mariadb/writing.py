@@ -20,9 +20,9 @@ from toolkit.engines.mariadb.dialect import CHARSET
 from toolkit.engines.mariadb.duplicates import REFUSAL
 from toolkit.engines.mariadb.errors import REFUSING, number_of, without_values
 from toolkit.engines.mariadb.literals import literals
-from toolkit.engines.mariadb.sent import content_of, lines_of
+from toolkit.engines.mariadb.load_data_rows import content_of, lines_of
 from toolkit.engines.mariadb.session import MariaDBSession
-from toolkit.engines.mariadb.stored import StoredColumn, as_stored
+from toolkit.engines.mariadb.stored_columns import StoredColumn, as_stored
 from toolkit.engines.mariadb.types import FLOATS, INTEGERS, actual_type
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.table import TableRepository

@@ -14,8 +14,7 @@ from sqlalchemy.engine.reflection import Inspector
 
 from toolkit.core.implicit_names import implicit_name
 from toolkit.engines.registry import engine_of_dialect
-from toolkit.operations.migrations.by_history import compare_by_history
-from toolkit.operations.migrations.declared import Declared, DeclaredTable, declared_by
+from toolkit.operations.migrations.declared_schema import Declared, DeclaredTable, declared_by
 from toolkit.operations.migrations.generic import (
     constant,
     differs,
@@ -24,6 +23,7 @@ from toolkit.operations.migrations.generic import (
     same_default,
     stored_type,
 )
+from toolkit.operations.migrations.history_comparison import compare_by_history
 from toolkit.operations.migrations.sequences import compare_sequences
 
 if TYPE_CHECKING:

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from alembic.operations import ops
 
 from toolkit.core.implicit_names import implicit_name
+from toolkit.operations.migrations.reflected_tables import Comparison, operations_of
 from toolkit.operations.migrations.revisions import is_bookkeeping
 from toolkit.operations.migrations.sequences import SequenceOp
-from toolkit.operations.migrations.told import Comparison, operations_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from toolkit.operations.migrations.declared import Declared, Place
+    from toolkit.operations.migrations.declared_schema import Declared, Place
 
 
 def review(script: Any, comparison: Comparison) -> ops.UpgradeOps:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class TakesAsSent(Protocol):
+class PassesThrough(Protocol):
     """A table that takes the rows of another of its engine in the form that this sends, unseen by anybody between."""
 
-    def takes_as_sent(self, source: object) -> bool:
+    def can_pass_through(self, source: object) -> bool:
         """Whether it can: no value would be another for having been read and written by its type in the models."""
 
-    def load_as_sent(
+    def load_passthrough(
         self, source: Any, rows: int, passed: Callable[[int], None], *, digest: bool
     ) -> TableDigest | None:
         """Fill the table, which must be empty, with about `rows` rows; the digest of what the source has, if wanted.
@@ -30,13 +30,13 @@ class TakesAsSent(Protocol):
 
 
 @runtime_checkable
-class TakesBeside(Protocol):
+class CopiesWithinDatabase(Protocol):
     """A table that takes the rows of another of the same database, which never leave the server."""
 
-    def takes_beside(self, source: object) -> bool:
+    def can_copy_within(self, source: object) -> bool:
         """Whether it can: the other is there, and its columns have the same types."""
 
-    def upsert_beside(self, source: Any, keys: pa.Table) -> int:
+    def upsert_within(self, source: Any, keys: pa.Table) -> int:
         """Write the rows with these keys, as `Table.upsert_many` does, in one statement; the number written.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,33 +12,27 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.engine_type import EngineType
-from toolkit.core.numbering import NEXT_NUMBER, NUMBERED, NUMBERING, USUAL, Numbering, is_beyond
+from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, USUAL, Numbering, is_beyond
 from toolkit.core.schema import Note
 from toolkit.core.sql_terms import ColumnMeaning, Untranslatable, quoted, text_literal
 from toolkit.core.translated_defaults import translated_default
 from toolkit.core.translated_sql import Translation
-from toolkit.core.types import INTEGER_KINDS, JSON_KINDS, TEXT_KINDS, Kind, logical_type
-from toolkit.core.verbatim import verbatim
+from toolkit.core.types import JSON_KINDS, TEXT_KINDS, Kind, logical_type
+from toolkit.core.verbatim import text_of, verbatim
 from toolkit.engines.contract import Engine, SchemaFeatures
 from toolkit.engines.portable.type_texts import type_text
+from toolkit.operations.reflection.created_numbers import is_numbered, numbered_key, steps_of
 
 # The digits of decimals that any double gives back.
 _DOUBLE_DIGITS = 15
 _DECLARED = "declared"
 # By which texts are compared, where the database gives each column one, so that no type names it.
 _COLLATION = "collation"
-# A default that takes the next number of a sequence, and does nothing more with it.
 _WRITTEN = TEXT_KINDS | JSON_KINDS | {Kind.NATIVE}
 _AS_TEXT = r"(VARCHAR|\w*TEXT|CLOB|JSON)\b"
 _ZONED = r"ZONE|TZ"
 _INTERVALS = frozenset({Kind.INTERVAL, Kind.CALENDAR_INTERVAL})
 _OF_ANY_LENGTH = frozenset({Kind.TEXT, Kind.BYTES})
-NEXT_VALUE = r"nextval\('(?:[^']|'')*'(?:::regclass)?\)"
-
-
-def text_of(clause: Any) -> str:
-    """The SQL of a text of a schema, as its database has it."""
-    return clause.text.replace("\\:", ":") if isinstance(clause, sa.TextClause) else str(clause)
 
 
 def meaning_of(column: sa.Column[Any], source: SchemaFeatures) -> ColumnMeaning:
@@ -64,6 +58,14 @@ def _folding_type(type_: sa.types.TypeEngine[Any], source: SchemaFeatures) -> st
     """The name of a type that compares texts without regard to case, if it is that."""
     name = type_.definition if isinstance(type_, EngineType) else type(type_).__name__
     return name if name.upper() == source.sql.folding_type else None
+
+
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """What a generated column is, and from which columns."""
+
+    text: str
+    used: frozenset[str]
 
 
 @dataclass
@@ -99,9 +101,29 @@ class TableMaking:
         return {each.name: meaning_of(each, self.source) for each in self.table.columns}
 
     @cached_property
-    def computed(self) -> dict[str, str]:
+    def changed_there(self) -> frozenset[str]:
+        """The columns that the target changes by itself, where no check and no stored value may rest on such."""
+        if self.target.constrains_changed:
+            return frozenset()
+        numbered = numbered_key(self.table)
+        keys = (each for each in self.table.foreign_key_constraints if _changes_rows(each))
+        found = {column.name for key in keys for column in key.columns}
+        return frozenset(found if numbered is None else found | {numbered.name})
+
+    def require_unchanged(self, names: Collection[str]) -> None:
+        """Check that a check over these columns can be had.
+
+        Raises:
+            Untranslatable: it cannot.
+        """
+        if not self.changed_there.isdisjoint(names):
+            what = "a column that numbers itself, or that a foreign key's action changes"
+            raise Untranslatable(f"no check there is on {what}")
+
+    @cached_property
+    def computed(self) -> dict[str, Computation]:
         """By the columns that are generated in the target, too, what they are."""
-        found: dict[str, str] = {}
+        found: dict[str, Computation] = {}
         for column in self.table.columns:
             if column.computed is None:
                 continue
@@ -113,7 +135,7 @@ class TableMaking:
                 self.note(f"generated as {text}", reason, column.name)
         return found
 
-    def _computation(self, column: sa.Column[Any], text: str) -> str:
+    def _computation(self, column: sa.Column[Any], text: str) -> Computation:
         translation, type_ = self.translation(), column.type
         digits = (type_.precision, type_.scale) if isinstance(type_, sa.Numeric) else (None, None)
         value = translation.value(text, self.meanings[column.name].kind, digits)
@@ -122,7 +144,12 @@ class TableMaking:
         generated = {each.name for each in self.table.columns if each.computed is not None}
         if not self.target.computes_of_computed and generated & translation.used:
             raise Untranslatable("none is generated from another there")
-        return value
+        return Computation(value, frozenset(translation.used))
+
+
+def _changes_rows(key: sa.ForeignKeyConstraint) -> bool:
+    actions = {(each or "").upper() for each in (key.onupdate, key.ondelete)}
+    return "SET NULL" in actions or (key.onupdate or "").upper() == "CASCADE"
 
 
 def columns_of(making: TableMaking) -> list[sa.Column[Any]]:
@@ -141,7 +168,7 @@ def _column(making: TableMaking, column: sa.Column[Any]) -> sa.Column[Any]:
         extra.append(_computed(making, column))
         nullable = nullable or _loses_not_null(making, column)
     elif is_numbered(column):
-        is_key = not making.target.numbers_any_column and numbered_key(making) is column
+        is_key = not making.target.numbers_any_column and numbered_key(making.table) is column
         type_, extra = _numbered(making, column, type_, is_key=is_key)
         numbers_itself = is_key or bool(extra)
     elif column.computed is None:
@@ -182,7 +209,7 @@ def _type(making: TableMaking, column: sa.Column[Any]) -> Any:
 def _declared(making: TableMaking, column: sa.Column[Any], type_: Any) -> Any:
     """The type under the name by which applications of the target know it, where any name would do."""
     name = making.target.declarations.get(making.meanings[column.name].kind)
-    is_plain = numbered_key(making) is not column and not any(
+    is_plain = numbered_key(making.table) is not column and not any(
         getattr(type_, option, None) for option in ("length", "collation", "enums")
     )
     return EngineType(making.engine.dialect, name, like=type_) if name is not None and is_plain else type_
@@ -221,6 +248,7 @@ def _domain_check(
     translation.columns = {**translation.columns, "VALUE": making.meanings[column.name]}
     try:
         condition = translation.check(text)
+        making.require_unchanged({column.name})
     except Untranslatable as error:
         making.left_out(f"check {text} of its domain", error, column.name)
         return
@@ -305,11 +333,14 @@ def _default(making: TableMaking, column: sa.Column[Any]) -> sa.TextClause | Non
 def _computed(making: TableMaking, column: sa.Column[Any]) -> sa.Computed:
     assert column.computed is not None
     here = "stored" if column.computed.persisted else "virtual"
+    computation = making.computed[column.name]
     there = here if here in making.target.computed_when else next(iter(making.target.computed_when))
+    if computation.used & making.changed_there:
+        there = "virtual"
     if there != here:
         when = {"stored": "when a row is written", "virtual": "when it is read"}[there]
         making.note(f"generated {here}", f"It is computed {when} there.", column.name)
-    return sa.Computed(verbatim(making.computed[column.name]), persisted=there == "stored")
+    return sa.Computed(verbatim(computation.text), persisted=there == "stored")
 
 
 def _loses_not_null(making: TableMaking, column: sa.Column[Any]) -> bool:
@@ -320,25 +351,6 @@ def _loses_not_null(making: TableMaking, column: sa.Column[Any]) -> bool:
 
 
 # -- numbers -----------------------------------------------------------------------------------------------------------
-
-
-def is_numbered(column: sa.Column[Any]) -> bool:
-    """Whether a column numbers itself."""
-    if logical_type(column.type).kind not in INTEGER_KINDS:
-        return False
-    given: Any = column.server_default
-    default = text_of(given.arg) if isinstance(given, sa.DefaultClause) else None
-    if default is not None and re.fullmatch(NEXT_VALUE, default) is None:
-        return False
-    is_usual = column.autoincrement == "auto" and column is column.table.autoincrement_column
-    is_said = column.identity is not None or column.autoincrement is True or NUMBERED in column.info
-    return is_said or (is_usual and default is None)
-
-
-def numbered_key(making: TableMaking) -> sa.Column[Any] | None:
-    """The column that is the key alone, and numbers itself."""
-    columns = list(making.table.primary_key.columns)
-    return columns[0] if len(columns) == 1 and is_numbered(columns[0]) else None
 
 
 def _numbered(
@@ -369,17 +381,7 @@ def _numbered(
         making.note("numbers", "Only a key of one column numbers itself there.", column.name)
         return type_, []
     if numbering != USUAL:
-        making.note("numbers", f"They ascend one by one there, not {_steps(numbering)}.", column.name)
+        making.note("numbers", f"They ascend one by one there, not {steps_of(numbering)}.", column.name)
     if making.target.number_type is not None:
         return type_.with_variant(getattr(sa, making.target.number_type)(), making.engine.dialect), []
     return type_, []
-
-
-def _steps(numbering: Numbering) -> str:
-    parts = {
-        f"by {numbering.increment}": numbering.increment != 1,
-        f"from {numbering.minimum}": numbering.minimum is not None,
-        f"to {numbering.maximum}": numbering.maximum is not None,
-        "over again": numbering.cycles,
-    }
-    return ", ".join(text for text, is_so in parts.items() if is_so)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote as shell
 from typing import TYPE_CHECKING
 
 from toolkit.engines import connect
@@ -62,7 +63,7 @@ class Elsewhere:
             if spec.table.schema not in (None, "main"):
                 raise ConfigurationError(
                     f"{target.name} has no schemas, and so no {spec.name}.",
-                    f"Give the table a name without one: --rename {self.names.models_table(spec.name)}="
+                    f"Give the table a name without one: --rename {shell(self.names.models_table(spec.name))}="
                     f"{spec.table.name}.",
                 )
 
