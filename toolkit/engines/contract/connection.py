@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from toolkit.core.progress import SILENT
+from toolkit.engines.contract.locking import Locking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from toolkit.core.constraints import Constraints
     from toolkit.core.digest import TableDigest
-    from toolkit.core.progress import Progress
     from toolkit.core.schema import ColumnMeasure, Schema, TypesBy
     from toolkit.core.sifted import BadValue, Sifted
     from toolkit.core.tables import ForeignKeySpec, TableSpec
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from toolkit.errors import ToolkitError, UnnamedRowError
 
 
-class Connection(Protocol):
+class Connection(Locking, Protocol):
     """One transaction on one database. Leaving the block without `commit` rolls it back.
 
     For reading it is one snapshot over all tables; for writing nobody else's toolkit writes at the same time.
@@ -154,9 +153,6 @@ class Connection(Protocol):
 
     # -- abilities: an engine without them keeps the portable default ----------------------------------------------
 
-    def lock_tables(self, specs: Sequence[TableSpec], progress: Progress = SILENT) -> None:
-        """Keep these tables from being altered while they are worked on; call it first. Default: they are looked up."""
-
     def require_one_form(self, specs: Sequence[TableSpec]) -> None:
         """Check that no key is stored twice, in forms that the model's type reads alike. Default: none can be.
 
@@ -172,29 +168,6 @@ class Connection(Protocol):
 
     def unfinished(self) -> Sequence[tuple[str, str]]:
         """What was to be done behind the last commit, and could not be: tables, each with a sentence. Default: none."""
-
-    def look_first(self) -> None:
-        """Keep nobody from writing until `begin_writing`; call it before anything is read. Default: nothing."""
-
-    def begin_writing(self) -> bool:
-        """Take what writing needs; whether all that was read since `look_first` is as it was. Default: it is."""
-
-    def exclude_writers(self, specs: Sequence[TableSpec]) -> None:
-        """Let nobody else write to these tables until the end. Default: nothing, for engines of one writer."""
-
-    def hold_writer_lock(self) -> None:
-        """Let no other toolkit write in between the commits of this connection. Default: nothing, as above.
-
-        Raises:
-            DatabaseUnavailableError: this connection cannot do so.
-        """
-
-    def require_room(self, merged: Sequence[TableSpec]) -> None:
-        """Check that one transaction may merge rows into all of these tables. Default: it may.
-
-        Raises:
-            DatabaseUnavailableError: the server has no room for so many locks.
-        """
 
     def lacking_right(self, table: sa.Table, rights: Sequence[str], /) -> str | None:
         """Why this role may not do so with a table, or make it where it is not. Default: None, it may."""
