@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.engines.sqlite.written_forms import FORMS
@@ -11,29 +11,31 @@ if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
-_NOT_NULL = "{c} IS NOT NULL"
+_NOTHING = -1
 
 
 def written_forms(connection: SqliteSnapshot, spec: TableSpec) -> Iterator[tuple[str, str | None]]:
     """By column that has values, the form that all of them stand in; None where there are several."""
-    asked = [(each.name, FORMS[each.type.carrier]) for each in spec.columns if each.type.carrier in FORMS]
-    if not asked:
-        return
-    quote = connection.sqlalchemy.dialect.identifier_preparer.quote_identifier
-    counts = []
-    for name, forms in asked:
-        cell = quote(spec.table.c[name].name)
-        # The first that is not of the form ends the search: most columns have all of their values in one.
-        counts.append(f"(SELECT 1 FROM {{t}} WHERE {_NOT_NULL} LIMIT 1)".replace("{c}", cell))
-        counts += [
-            f"NOT EXISTS (SELECT 1 FROM {{t}} WHERE {_NOT_NULL} AND ({form}) IS NOT TRUE)".replace("{c}", cell)
-            for form in forms.values()
-        ]
-    table = connection.sqlalchemy.dialect.identifier_preparer.format_table(spec.table)
-    place = 0
-    row = connection.asking.row(f"SELECT {', '.join(counts)}".replace("{t}", table)) or ()
-    for name, forms in asked:
-        has_values, *holds = row[place : place + 1 + len(forms)]
-        place += 1 + len(forms)
-        if has_values:
-            yield name, next((form for form, is_held in zip(forms, holds, strict=True) if is_held), None)
+    preparer = connection.sqlalchemy.dialect.identifier_preparer
+    table = preparer.format_table(spec.table)
+    for column in spec.columns:
+        if (forms := FORMS.get(column.type.carrier)) is None:
+            continue
+        cell = preparer.quote_identifier(spec.table.c[column.name].name)
+        # Each by itself: together, those of a wide table are more than a statement may be.
+        (place,) = connection.asking.row(f"SELECT {_place(table, cell, [*forms.values()])}") or (_NOTHING,)
+        if place != _NOTHING:
+            yield column.name, None if place is None else [*forms][place]
+
+
+def _place(table: str, cell: str, forms: Sequence[str]) -> str:
+    """Which of these forms all values of a column stand in: the first, as a number.
+
+    The first value that is not in a form ends the search for others, and the first form that all are in that for more.
+    """
+    cases = [f"WHEN NOT EXISTS (SELECT 1 FROM {table} WHERE {cell} IS NOT NULL) THEN {_NOTHING}"]
+    for place, form in enumerate(forms):
+        condition = form.replace("{c}", cell)
+        others = f"SELECT 1 FROM {table} WHERE {cell} IS NOT NULL AND ({condition}) IS NOT TRUE"
+        cases.append(f"WHEN NOT EXISTS ({others}) THEN {place}")
+    return f"CASE {' '.join(cases)} END"

@@ -5,6 +5,7 @@ A form is called by what it looks like: a fixture's manifest has its name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import product
 from typing import TYPE_CHECKING
@@ -13,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from toolkit.core.types import Kind
-from toolkit.engines.sqlite.value_conditions import IS_UUID
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -52,12 +52,14 @@ def _globbed(form: str) -> str:
 
 
 def _shape(form: str) -> str:
-    """The pattern of a part of a form: of what behind the point might be a zone, only digits are any."""
-    return "".join("[0-9]" if each == "f" else "?" if each.isalpha() and each not in "TZ" else each for each in form)
+    """The pattern of a part of a form. A zone that might stand behind the point would end in no digit, or be longer."""
+    digits = re.sub(r"f+", lambda found: "?" * (len(found[0]) - 1) + "[0-9]", form)
+    return re.sub(r"[YMDhms]", "?", digits)
 
 
 def _uuid(length: int, letters: str) -> str:
-    return f"typeof({{c}}) = 'text' AND length({{c}}) = {length} AND {IS_UUID} AND {{c}} NOT GLOB '*[{letters}]*'"
+    """The condition of UUIDs of so many characters; that they are some is known of a column of UUIDs."""
+    return f"length({{c}}) = {length} AND {{c}} NOT GLOB '*[{letters}]*' AND typeof({{c}}) = 'text'"
 
 
 def _texts(forms: Mapping[str, str]) -> dict[str, str]:
