@@ -40,7 +40,7 @@ from toolkit.engines.portable.alembic_batch import (
 from toolkit.engines.portable.changed_types import require_unique
 from toolkit.engines.portable.migration_steps import CheckedSteps, is_record
 from toolkit.engines.sqlite.constraints import constraint_names, is_strict
-from toolkit.engines.sqlite.conversions import kind_of, strict_type
+from toolkit.engines.sqlite.declared_kinds import kind_of, strict_type
 from toolkit.engines.sqlite.dependents import broken_dependents, orphaned
 from toolkit.engines.sqlite.orphaned_rows import Parentless
 from toolkit.engines.sqlite.rebuild import Rebuild

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 
-from toolkit.engines.sqlite.conversions import strict_type
+from toolkit.engines.sqlite.declared_kinds import strict_type
 
 _TOKEN = re.compile(
     r"""(?P<skip>\s+|--[^\n]*|/\*.*?(?:\*/|$))
