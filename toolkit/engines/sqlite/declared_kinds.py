@@ -1,4 +1,4 @@
-"""What the words mean by which columns of SQLite are declared, to migrations: any word is one, but in a STRICT table."""
+"""What the words mean by which columns of SQLite are declared, to migrations: any word will do but in STRICT tables."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ from toolkit.engines.portable.batch_changes import default_of
 from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null, require_parents
 from toolkit.engines.portable.kept_schema import Thing, require_nothing_lost
 from toolkit.engines.sqlite.constraints import described, stands_for
-from toolkit.engines.sqlite.conversions import conversions, kind_of
+from toolkit.engines.sqlite.conversions import conversions
+from toolkit.engines.sqlite.declared_kinds import kind_of
 from toolkit.engines.sqlite.definition import ColumnDefinition, TableDefinition, identifiers, normalised
 from toolkit.engines.sqlite.dependents import broken_dependents
 from toolkit.engines.sqlite.row_numbers import copying
