@@ -15,7 +15,7 @@ from toolkit.config import Config
 from toolkit.core.plan import SyncResult
 from toolkit.errors import GeneratedOtherwiseError
 from toolkit.operations.diff.compare import DiffResult, Status
-from toolkit.operations.reflection.created_columns import TableMaking
+from toolkit.operations.reflection.created_columns import Computation, TableMaking
 
 __all__ = ["using"]
 
@@ -71,7 +71,7 @@ def test_a_table_that_would_generate_other_values_is_not_made(
     bare: Config, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(bare, "sqlite", "x * 2", ROWS)
-    monkeypatch.setattr(TableMaking, "_computation", lambda *_: '"x" * 3')
+    monkeypatch.setattr(TableMaking, "_computation", lambda *_: Computation('"x" * 3', frozenset("x")))
     with pytest.raises(
         GeneratedOtherwiseError, match=r"t: values of g.* First: id=1: g '20' was sent, '30' is there"
     ) as e:

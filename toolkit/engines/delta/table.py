@@ -223,6 +223,9 @@ class LakeRepository(DuckDBRepository):
             self._merge()
         return written
 
+    def _step_aside(self, batch: pa.Table, names: Iterable[str]) -> None:
+        """Nothing: rows are written anew as a whole, which no equal value keeps from being."""
+
     def update_many(self, rows: pa.Table) -> int:
         """Give rows that are there other values in some columns."""
         types, number = self._types(), len(self.spec.key)

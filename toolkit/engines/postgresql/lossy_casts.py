@@ -33,7 +33,8 @@ def unlike_keys(spec: TableSpec, actual: Mapping[str, str], version: int) -> dic
         cast, wire = matched(column, value, type_, version)
         if wire in _LOOSE and bare(type_) in TEXTS:
             form = ONE_FORM.format(f"as PostgreSQL casts {wire} to text")
-            found[column.name] = LossyCast(type_, f"({cast})::text <> {value}::text", OTHER_KEY, form)
+            written = CODEC.adapter(column).store(f"({cast})", type_)
+            found[column.name] = LossyCast(type_, f"({written})::text <> {value}::text", OTHER_KEY, form)
     return found
 
 

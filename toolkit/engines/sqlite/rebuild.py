@@ -142,10 +142,8 @@ class Rebuild:
         try:
             return TableDefinition.parsed(str(sql))
         except ValueError as error:
-            raise MigrationError(
-                f"{self.old.fullname} cannot be changed in this way: {error}.",
-                "Write the statements yourself, with op.execute.",
-            ) from error
+            advice = "Write the statements yourself, with op.execute."
+            raise MigrationError(f"{self.old.fullname} cannot be changed in this way: {error}.", advice) from error
 
     def _read_counter(self) -> int | None:
         if not self._definition.is_autoincrement:
