@@ -7,8 +7,9 @@ import importlib
 import sys
 import textwrap
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from toolkit.errors import ConfigurationError
 from toolkit.ownership import foreign_module, is_trusting, not_ours, require_ours
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 _RUNS = "code of it would run as this user"
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a reference is to name: the setting it is given in, examples of it, and what tells one of its kind."""
 
     setting: str

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.operations.archive_example import Gallery, gallery
 from toolkit.config import Config, Database
@@ -35,7 +36,7 @@ def test_old_files_without_rows_go_and_young_ones_stay(world: Gallery) -> None:
     assert set(world.live_files()) == {"a", "b", "alone/old", "young"}
     result = removed(world)
     # Between the two a second may have gone by, which the reason tells.
-    told, planned = ([replace(each, reason=None) for each in found.removed] for found in (result, plan))
+    told, planned = ([structs.replace(each, reason=None) for each in found.removed] for found in (result, plan))
     assert (told, result.complete) == (planned, True)
     assert set(world.live_files()) == {"a", "b", "young"}
     assert paths(removed(world, older_than=dt.timedelta())) == ["young"]

@@ -82,7 +82,7 @@ def test_every_file_of_a_snapshot_has_them_however_the_store_is_asked(
     assert kept() == [HEADERS] * 26
     assert kept() == [HEADERS] * 26
     look = Collector._examine
-    monkeypatch.setattr(Collector, "_examine", lambda self, row: replace(look(self, row), properties=None))
+    monkeypatch.setattr(Collector, "_examine", lambda self, row: structs.replace(look(self, row), properties=None))
     # By the last snapshot, and by the store where there is none.
     assert kept() == [HEADERS] * 26
     world.archive.remove_snapshots(world.archive.snapshot_ids())

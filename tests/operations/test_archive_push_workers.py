@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.executors import processes
 from tests.executors.here import open_here
@@ -72,7 +73,7 @@ def test_workers_leave_the_archive_that_a_push_without_them_leaves(
     results = [pushed(in_s3, "plain", None), pushed(in_s3, jobs=16)]
     assert entries(in_s3, "archive") == entries(in_s3, "plain")
     assert objects(in_s3, "archive") == objects(in_s3, "plain")
-    plain, parted = (replace(each, seconds=0, requests={}, snapshot=None, archive="") for each in results)
+    plain, parted = (structs.replace(each, seconds=0, requests={}, snapshot=None, archive="") for each in results)
     assert parted == plain
     assert (parted.sent, parted.files, [f.outcome for f in parted.findings]) == (118, 120, ["dangling row"])
     assert results[1].requests["put"] >= 118

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from msgspec import structs
 
 from tests.operations.databases import Rows, contents, create, execute, postgres
 from tests.operations.example import fill
@@ -395,7 +396,7 @@ def test_a_connection_that_is_cut_while_rows_are_sent_is_told_and_nothing_is_kep
     config = remote(shop, proxy)
     proxy.limit(int(150 * 4000 * share))
     with pytest.raises(DatabaseUnavailableError, match=r"remote: the .*connection"):
-        sync(config, "sqlite", "remote", options=replace(ALL, batch_rows=10))
+        sync(config, "sqlite", "remote", options=structs.replace(ALL, batch_rows=10))
     assert proxy.is_exhausted
     proxy.limit(None)
     assert not any(contents(shop.database("postgres"), metadata).values())

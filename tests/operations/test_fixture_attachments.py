@@ -17,6 +17,7 @@ import pytest
 from advanced_alchemy.types.file_object import storages
 from advanced_alchemy.types.file_object.backends.fsspec import FSSpecBackend
 from fsspec.implementations.memory import MemoryFileSystem
+from msgspec import structs
 
 from tests.operations import databases
 from tests.operations.archive_example import Gallery, gallery, reference
@@ -505,7 +506,7 @@ def test_only_files_of_rows_that_are_loaded_are_put_back(kept: Gallery) -> None:
     kept.put("own", b"O")
     done = loaded(kept)
     assert done is not None
-    assert files_of(replace(done, problems=())) == (1, 1, 2, 0)
+    assert files_of(structs.replace(done, problems=())) == (1, 1, 2, 0)
     assert [each.partition(": ")[0] for each in done.problems] == ["attachments:'unknown'", "photo id=6"]
     assert kept.live_files() == {"c": b"CC", "own": b"O"}
     assert set(kept.rows()) == {3, 4, 5, 6, 7}

@@ -17,6 +17,7 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from msgspec import structs
 from sqlalchemy.dialects.postgresql import JSONB
 
 from tests.operations.databases import connected, contents, create, execute, postgres
@@ -506,7 +507,7 @@ def test_a_trigger_that_keeps_rows_from_being_deleted_is_caught_and_nothing_is_k
     execute(config.database("sqlite"), "INSERT INTO t VALUES (1, 'new')")
     execute(config.database(target), "INSERT INTO t VALUES (1, 'old'), (2, 'stays')", _KEEPS_ROWS[target])
     with pytest.raises(VerificationError, match="t: row count differs: 2 rows, but 1 should be"):
-        sync(config, "sqlite", target, options=replace(ALL, verify=verify))
+        sync(config, "sqlite", target, options=structs.replace(ALL, verify=verify))
     assert rows(config, target, "SELECT * FROM t") == [(1, "old"), (2, "stays")]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from msgspec import structs
 
 from tests.operations.databases import create, execute, postgres
 from tests.operations.outcomes import counts
@@ -117,7 +118,7 @@ def test_triggers_are_held_where_rows_are_only_deleted(using: Using) -> None:
     trigger = "CREATE TRIGGER tell AFTER DELETE ON t BEGIN INSERT INTO told VALUES (old.id); END"
     create(config.database("sqlite2"), plain("t"))
     execute(config.database("sqlite2"), told, trigger, "INSERT INTO t (id) VALUES (1), (2)")
-    options = replace(HELD, mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0))
+    options = structs.replace(HELD, mode=Mode.REPLACE, max_delete=DeleteLimit(0, 1.0))
     assert counts(sync(config, "sqlite", "sqlite2", options=options)) == {"t": (0, 0, 1, 1)}
     assert rows(config, "sqlite2", "SELECT id FROM told") == []
 
@@ -353,7 +354,7 @@ def test_triggers_of_a_table_that_inherits_are_held_with_those_of_the_one_it_inh
         "CREATE TRIGGER touch BEFORE DELETE ON heir FOR EACH ROW EXECUTE FUNCTION touch()",
         "INSERT INTO heir VALUES (2, 'goes', 'x')",
     )
-    result = sync(config, "sqlite", "postgres", options=replace(ALL, hold_triggers=True))
+    result = sync(config, "sqlite", "postgres", options=structs.replace(ALL, hold_triggers=True))
     assert (counts(result), result.verified) == ({"t": (1, 0, 0, 1)}, True)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from tests.operations.clients import run_script
 from tests.operations.databases import connected
@@ -150,8 +151,8 @@ def test_rows_that_a_key_would_refuse_are_counted_and_what_is_personal_in_them_i
 
 
 def _without_rows(table: InspectedTable) -> InspectedTable:
-    shown = (replace(each, stored=replace(each.stored, nulls=0, classes={})) for each in table.columns)
-    return replace(table, columns=tuple(shown))
+    shown = (structs.replace(each, stored=structs.replace(each.stored, nulls=0, classes={})) for each in table.columns)
+    return structs.replace(table, columns=tuple(shown))
 
 
 @pytest.mark.parametrize(

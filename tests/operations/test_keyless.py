@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from advanced_alchemy.types import StoredObject
+from msgspec import structs
 
 from tests.contracts.test_matrix import RING
 from tests.operations.databases import connected, contents, create, execute, postgres
@@ -199,7 +200,7 @@ def test_other_options_copy_them_as_a_whole_or_are_refused_by_name(using: Using,
     for mode in (Mode.SOFT_DELETE, Mode.INSERT):
         with pytest.raises(KeylessRowsError):
             sync(config, "sqlite", target, options=Options(mode=mode))
-    replaced = sync(config, "sqlite", target, options=replace(ALL, commit_every=1))
+    replaced = sync(config, "sqlite", target, options=structs.replace(ALL, commit_every=1))
     assert (counts(replaced), held(config, target)) == ({"line": (3, 0, 0, 2)}, "1a 1a 2b")
 
 
@@ -303,7 +304,7 @@ def test_a_key_that_is_named_tells_rows_apart_whether_the_target_keeps_it_unique
     assert rows(config, target, "SELECT n, v, own FROM line") == owned
     assert counts(synced()) == {"line": (0, 0, 3, 0)}
     execute(config.database("sqlite"), "UPDATE line SET v = 'x' WHERE n < 3", "INSERT INTO line VALUES (5, 'e')")
-    assert counts(synced(options=replace(ALL, commit_every=2))) == {"line": (1, 2, 1, 1)}
+    assert counts(synced(options=structs.replace(ALL, commit_every=2))) == {"line": (1, 2, 1, 1)}
     assert held(config, target) == "1x 2x 3c 5e"
     execute(config.database(target), "DELETE FROM line")
     assert counts(synced()) == {"line": (4, 0, 0, 0)}
@@ -387,7 +388,7 @@ def test_rows_point_at_new_parents_and_away_from_those_that_go(using: Using, tar
         "INSERT INTO log VALUES (2, 'x'), (1, 'x')",
     )
     for commit_every in (None, 1):
-        options = replace(ALL, commit_every=commit_every)
+        options = structs.replace(ALL, commit_every=commit_every)
         found = sync(config, "sqlite", target, options=options)
         assert found.verified
         assert contents(config.database(target), metadata) == contents(config.database("sqlite"), metadata)
@@ -407,7 +408,7 @@ def test_more_rows_than_are_written_one_by_one(using: Using, small_rebuilds: Non
     assert counts(sync(config, "sqlite", target)) == {"line": (1_501, 0, 0, 0)}
     assert counts(sync(config, "sqlite", target)) == {"line": (0, 0, 1_501, 0)}
     execute(config.database(target), "UPDATE line SET v = 'z' WHERE n = 699")
-    assert counts(sync(config, "sqlite", target, options=replace(ALL, batch_rows=500))) == {
+    assert counts(sync(config, "sqlite", target, options=structs.replace(ALL, batch_rows=500))) == {
         "line": (1_501, 0, 0, 1_501)
     }
     assert held(config, target) == held(config, "sqlite")

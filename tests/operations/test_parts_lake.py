@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
+from msgspec import structs
 from pyarrow.fs import PyFileSystem
 
 from tests.executors import processes
@@ -161,7 +162,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_the_files_of_all_workers_are_committed_once_with_the_digest_of_what_the_source_has(two: Config) -> None:
-    result = load(two, workers=replace(WORKERS, part_bytes=140_000))
+    result = load(two, workers=structs.replace(WORKERS, part_bytes=140_000))
     assert (result.verified, result.tables[0].inserted, result.created_schema) == (True, MANY, True)
     table = DeltaTable(folder(two))
     assert (table.version(), table.transaction_version("toolkit")) == (1, 2)
@@ -335,7 +336,7 @@ def test_a_lake_in_an_object_store_is_filled_by_a_stores_settings_and_is_one_pla
         lake = found.database("lake")
         assert given["AWS_SECRET_ACCESS_KEY"] not in repr(found.databases)
         stored = replace(two, databases={**two.databases, "lake": lake, "wrong": found.database("wrong")})
-        assert load(stored, workers=replace(WORKERS, part_bytes=200_000)).verified
+        assert load(stored, workers=structs.replace(WORKERS, part_bytes=200_000)).verified
         with connect(lake) as connection:
             here = connection.identity()
             assert connection.repository(SPEC).digest() == digest(two, "postgres")
@@ -360,7 +361,7 @@ def many(two: Config) -> Config:
     return two
 
 
-SMALL = replace(WORKERS, part_bytes=500_000)
+SMALL = structs.replace(WORKERS, part_bytes=500_000)
 
 
 def wait_for(state: Callable[[], bool]) -> None:

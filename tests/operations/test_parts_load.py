@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from msgspec import structs
 from sqlalchemy import make_url
 
 from tests.executors import processes
@@ -140,7 +141,7 @@ def test_a_table_on_which_something_hangs_is_not_replaced(bare: Config, statemen
     with target(bare) as connection:
         connection.execute(statement)
     with writing(bare) as session:
-        run = session.new_run(SPEC, replace(about("0123456789"), replaces=True))
+        run = session.new_run(SPEC, structs.replace(about("0123456789"), replaces=True))
         run.begin([Part(0)])
         assert not run.about.replaces
         assert not run.take_place()
@@ -251,10 +252,11 @@ def test_a_run_that_lost_its_coordinator_goes_on_with_what_has_not_changed(two: 
 def _comment(config: Config) -> str:
     """As a coordinator writes it, which knows the source."""
     import json
-    from dataclasses import asdict
+
+    from msgspec.structs import asdict
 
     with connect(config.database("postgres")) as origin:
-        return json.dumps(asdict(replace(about("0123456789"), source_identity=origin.identity())))
+        return json.dumps(asdict(structs.replace(about("0123456789"), source_identity=origin.identity())))
 
 
 def test_a_key_that_the_server_numbers_goes_on_behind_the_last_number(two: Config) -> None:
@@ -361,7 +363,7 @@ class Watched:
 
     def __init__(self, config: Config, workers: WorkerOptions = WORKERS) -> None:
         self._config, self.failures = config, list[BaseException]()
-        self.thread = threading.Thread(target=self._run, args=(replace(workers, part_bytes=300_000),))
+        self.thread = threading.Thread(target=self._run, args=(structs.replace(workers, part_bytes=300_000),))
         self.thread.start()
 
     def _run(self, workers: WorkerOptions) -> None:

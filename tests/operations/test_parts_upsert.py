@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from msgspec import structs
+from msgspec.structs import asdict
 
 from tests.executors.faults import runs
 from tests.executors.here import open_here
@@ -94,7 +96,7 @@ def contents(config: Config, name: str) -> Mapping[str, list[tuple[Any, ...]]]:
 
 def told(result: Any) -> list[dict[str, Any]]:
     """What was done, but for how long it took."""
-    return [asdict(replace(each, seconds=0.0)) for each in result.tables]
+    return [asdict(structs.replace(each, seconds=0.0)) for each in result.tables]
 
 
 ANY = DeleteLimit(10_000)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from msgspec import structs
 
 from tests.contracts.test_matrix import RING
 from tests.operations.databases import connected, contents, execute
@@ -162,10 +163,12 @@ def test_a_condition_of_any_length_has_a_watermark_and_an_overlap_may_reach_befo
         assert result.tables[0].since is None
     again = [
         sync(items, "sqlite", target, ["item"], since=since, where={"item": conditions[0]}).tables[0]
-        for since in (SINCE, ages, replace(ages, column="day"))
+        for since in (SINCE, ages, structs.replace(ages, column="day"))
     ]
     assert [table.since for table in again] == ["2024-01-01 00:05:00", "0001-01-01 00:00:00", None]
-    last = sync(items, "sqlite", target, ["item"], since=replace(ages, column="day"), where={"item": conditions[0]})
+    last = sync(
+        items, "sqlite", target, ["item"], since=structs.replace(ages, column="day"), where={"item": conditions[0]}
+    )
     assert [(table.since, table.unchanged) for table in last.tables] == [("0001-01-01", 1)]
 
 

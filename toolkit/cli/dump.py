@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from toolkit.cli.options import (
     DATABASE,

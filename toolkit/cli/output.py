@@ -21,6 +21,7 @@ from shutil import get_terminal_size
 from typing import IO, TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, structs
 
 from toolkit.cli.lines import broken
 from toolkit.errors import LostOutputError
@@ -96,10 +97,17 @@ def print_json(value: Any, indent: int | None = 2) -> None:
 
 def _versioned(value: Any) -> Any:
     """A result, with the version of its schema."""
-    if not dataclasses.is_dataclass(value) or isinstance(value, type):
-        return value
-    members = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
-    return {"schema_version": SCHEMA_VERSION, **members}
+    members = _members(value)
+    return value if members is None else {"schema_version": SCHEMA_VERSION, **members}
+
+
+def _members(value: Any) -> dict[str, Any] | None:
+    """The members of a record by name; None for what is none."""
+    if isinstance(value, Struct):
+        return structs.asdict(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    return None
 
 
 def say_json(value: Any) -> None:
@@ -113,7 +121,7 @@ def print_json_part(document: str) -> None:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON as it may be shown: dataclasses as objects; times, paths and the like as text."""
+    """JSON as it may be shown: records as objects; times, paths and the like as text."""
     only_ascii = not _encoding(sys.stdout).startswith("utf")
     return json_escaped(json.dumps(value, default=_plain, indent=indent, ensure_ascii=only_ascii))
 
@@ -256,8 +264,8 @@ def shown(text: str) -> str:
 
 def _plain(value: Any) -> Any:
     """What JSON has no form for."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+    if (members := _members(value)) is not None:
+        return members
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 

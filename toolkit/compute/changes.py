@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.compute.scratch import scratch_directory
 from toolkit.compute.segments import (
@@ -93,8 +94,7 @@ def _kept(side: Digested) -> TableDigest | None:
     return side.kept_digest() if isinstance(side, KeptTotals) else None
 
 
-@dataclass(frozen=True)
-class _Begun:
+class _Begun(Struct, frozen=True):
     """A side of which some digests were read already."""
 
     batches: Iterable[pa.RecordBatch]

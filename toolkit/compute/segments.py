@@ -8,12 +8,12 @@ which both differ then.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct
 
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_schema, digest_words
 from toolkit.core.streams import ended
@@ -61,8 +61,7 @@ def segment_numbers(digests: pa.Array, count: int) -> np.ndarray:
     return (digest_words(digests).view(np.uint64) >> np.uint64(48)).astype(np.int32) & (count - 1)
 
 
-@dataclass(frozen=True)
-class SegmentTotals:
+class SegmentTotals(Struct, frozen=True):
     """For each segment the number of its rows and the sum of their digests' first 64 bits, modulo 2**64."""
 
     rows: np.ndarray

@@ -9,13 +9,13 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from toolkit.compute.scratch import scratch_directory
 
@@ -75,8 +75,7 @@ def _merged(schema: pa.Schema, runs: Iterable[_Run]) -> Iterator[bytes]:
             yield from _read_back(lines.fileno(), *(column.to_numpy() for column in batch.columns))
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """Some megabytes of rows: sorted by key, where Arrow can do that."""
 
     keys: list[pa.Array]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from toolkit.config.settings import ill_typed, text, texts
 from toolkit.errors import UnknownNameError
@@ -13,8 +14,7 @@ LOAD_MODES = ("upsert", "insert", "replace")
 _KNOWN = ("match", "mode", "exclude")
 
 
-@dataclass(frozen=True)
-class LoadSettings:
+class LoadSettings(Struct, frozen=True):
     """What `--match`, `--mode` and `--exclude` of `load-data` are without being given."""
 
     match: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

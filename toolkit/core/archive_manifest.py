@@ -12,11 +12,11 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import field
 
 from toolkit.core.file_properties import Properties, properties_of_row
 from toolkit.core.retention import CLOCKS_DIFFER
@@ -55,8 +55,7 @@ class ManifestError(ValueError):
 # -- names of objects ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Address:
+class Address(msgspec.Struct, frozen=True, order=True):
     """What one object is: the SHA-256 (hexadecimal) of its plain content, and whether it lies there as zstd."""
 
     sha256: str
@@ -98,8 +97,7 @@ def new_snapshot_id(now: dt.datetime) -> str:
 # -- the manifest --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """Which rows a push looked at: all that it was asked for, so that snapshots of one kind are known as such."""
 
     tables: tuple[str, ...] = ()

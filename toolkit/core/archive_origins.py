@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from toolkit.core.archive_manifest import Header
 
@@ -11,8 +12,7 @@ UNMARKED = "unmarked"
 """In place of the place that manifests of earlier versions do not name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """The database that is asked for: its name, its place, and earlier places of it, which its user named."""
 
     name: str
@@ -20,8 +20,7 @@ class Owner:
     adopted: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Origins:
+class Origins(Struct, frozen=True):
     """By name of a database, all places that manifests say of it."""
 
     places: Mapping[str, frozenset[str | None]]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pyarrow as pa
+from msgspec import Struct
 
 from toolkit.core.digest import NO_ROWS, TableDigest
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What a target lacks of a source. `new` and `changed` hold the key columns and the source's digest.
 
     `removed` holds the keys of the rows that only the target has, if they were asked for. `source` and `target` are

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _PREFIXED = re.compile(r"(md5|sha1|sha256|sha512)[:-](.+)", re.IGNORECASE | re.DOTALL)
 _BY_BYTES = {16: "md5", 20: "sha1", 32: "sha256", 64: "sha512"}
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(Struct, frozen=True):
     """A digest in hexadecimal, and hashlib's name of how it is made."""
 
     algorithm: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from toolkit.core.sql_text import normalized
 
 
-@dataclass(frozen=True, slots=True)
-class UniqueKey:
+class UniqueKey(Struct, frozen=True):
     """Columns, or texts of expressions, that no two rows share; with a condition, no two that meet it."""
 
     columns: tuple[str, ...]
@@ -32,8 +32,7 @@ class UniqueKey:
         return f"the unique key{name} ({', '.join(self.columns)}){f' where {self.condition}' if self.condition else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
+class ForeignKey(Struct, frozen=True):
     """Columns that point at rows of another table; `options` are its actions and when it is checked, as in SQL."""
 
     columns: tuple[str, ...]
@@ -49,8 +48,7 @@ class ForeignKey:
         return f"the foreign key ({', '.join(self.columns)}) to {self.parent}"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A condition that all rows meet."""
 
     text: str
@@ -60,8 +58,7 @@ class Check:
         return f"the check{f' {self.name}' if self.name else ''} ({self.text})"
 
 
-@dataclass(frozen=True, slots=True)
-class Constraints:
+class Constraints(Struct, frozen=True):
     """All of one table; `foreign_keys` is None where nobody can say. `key` are the columns of the primary key.
 
     `collations` are those of columns by which values that differ may be equal; `others` any that models seldom have.
@@ -76,15 +73,13 @@ class Constraints:
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """What the table that is made will not demand of its rows."""
 
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stronger:
+class Stronger(Struct, frozen=True):
     """What it will demand, and the other does not: of these columns no NULL (`not_null`), or else no value twice.
 
     The other demands it of the rows that meet `condition`, if there is one.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from toolkit.core.conversions import EMPTY, NO_DATE, TRUTHS, UNITS, ZERO_DATE, Conversion
 from toolkit.core.decimals import parse_decimals
@@ -30,8 +30,7 @@ _MIDNIGHT = r"[Tt ]00:00(:00(\.0+)?)?([Zz]|[+-]00(:?00)?)?$"
 _PLAIN_TEXTS = frozenset({Kind.TEXT, Kind.ENUM, Kind.NATIVE, Kind.CIPHERTEXT})
 
 
-@dataclass(frozen=True, slots=True)
-class ConvertedColumn:
+class ConvertedColumn(Struct, frozen=True):
     """The values, which of them lost something, and by row why some cannot be converted, which are NULL."""
 
     values: pa.Array

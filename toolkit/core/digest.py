@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from toolkit.core.batches import copied
 from toolkit.core.canonical_bytes import Part, joined
@@ -29,15 +30,14 @@ DIGEST = pa.binary(16)
 DIGEST_FIELD = "toolkit_digest"
 
 
-@dataclass(frozen=True, slots=True)
-class TableDigest:
+class TableDigest(Struct, frozen=True):
     """Number of rows and sum of the first 64 bits of their digests, modulo 2**64."""
 
     rows: int = 0
     total: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "total", self.total % 2**64)
+        force_setattr(self, "total", self.total % 2**64)
 
     def __add__(self, other: TableDigest) -> TableDigest:
         return TableDigest(self.rows + other.rows, self.total + other.total)

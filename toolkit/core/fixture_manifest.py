@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated
 
 import msgspec
+from msgspec import field
 
 from toolkit.core.file_properties import Properties
 
@@ -20,8 +20,7 @@ _Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-@dataclass(frozen=True, slots=True)
-class FixtureFile:
+class FixtureFile(msgspec.Struct, frozen=True):
     """One table's file: its name, number of rows, size in bytes and SHA-256 as it lies there.
 
     `kinds` are those of columns of which JSON does not tell whether they hold text, bytes, documents, times and so on,
@@ -40,8 +39,7 @@ class FixtureFile:
     numbers: dict[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FixtureAttachment:
+class FixtureAttachment(msgspec.Struct, frozen=True):
     """The content of a file that rows point at: its SHA-256, under which it lies in `ATTACHMENTS`, and its size.
 
     `attributes` are what its store kept with it, where they are not what its row says.
@@ -66,8 +64,7 @@ Attachments = Mapping[str, Mapping[str, FixtureAttachment]]
 """By backend and path, as rows have them."""
 
 
-@dataclass(frozen=True, slots=True)
-class FixtureManifest:
+class FixtureManifest(msgspec.Struct, frozen=True):
     """The files of a dump and the schema revision that they were written at. No time, so that equal dumps are equal."""
 
     revision: str | None = None

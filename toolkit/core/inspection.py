@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from toolkit.core.schema import ColumnMeasure, Note
 
 
-@dataclass(frozen=True, slots=True)
-class InspectedColumn:
+class InspectedColumn(Struct, frozen=True):
     """A column: its type in its database's words, what is stored, and the `type` that the target gets, with the reason.
 
     The least and the greatest value are masked where `is_masked`.
@@ -23,8 +22,7 @@ class InspectedColumn:
     is_masked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MisfitCount:
+class MisfitCount(Struct, frozen=True):
     """So many values of a column that the target cannot hold, or that cannot be read, with the first of them.
 
     `is_all`: there are no more; otherwise counting was given up.
@@ -39,8 +37,7 @@ class MisfitCount:
     is_all: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class InspectedTable:
+class InspectedTable(Struct, frozen=True):
     """A table. Of its parts (keys, constraints, indexes, defaults) `carried` are those that the target gets too.
 
     `left` are those that it does not get, or in another form, with the reasons. `target` is the name there.
@@ -56,8 +53,7 @@ class InspectedTable:
     target: str | None = None
 
 
-@dataclass(frozen=True)
-class Inspection:
+class Inspection(Struct, frozen=True):
     """What is in a database; `target` is the engine that it is looked at for, if any is.
 
     `left` is what is there, but not among the tables: views, and tables that are somebody else's work.
@@ -75,8 +71,7 @@ class Inspection:
         return sum(table.rows for table in self.tables)
 
 
-@dataclass(frozen=True)
-class Definitions:
+class Definitions(Struct, frozen=True):
     """Statements that make a database's tables in an empty one of an engine, in this order; and what is left out."""
 
     database: str

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 # Fewer documents of a shape are made one by one as fast.
 _FEW = 8
@@ -75,8 +75,7 @@ def _plain(texts: pa.Array) -> np.ndarray:
     return plain
 
 
-@dataclass(frozen=True, slots=True)
-class _Runs:
+class _Runs(Struct, frozen=True):
     """Parts of the bytes, from `starts` to before `ends`."""
 
     starts: np.ndarray
@@ -226,8 +225,7 @@ def _groups(shapes: pa.DictionaryArray, odd: np.ndarray) -> Iterator[tuple[str, 
         yield shapes.dictionary[int(code)].as_py(), order[bounds[code] : bounds[code + 1]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Template:
+class _Template(Struct, frozen=True):
     """The canonical form of a shape: what stands before each value and behind the last, and which value goes there."""
 
     between: list[str]

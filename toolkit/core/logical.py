@@ -10,7 +10,6 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
@@ -18,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 import pyarrow as pa
+from msgspec.structs import replace
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import postgresql
 
@@ -67,8 +67,7 @@ AS_TEXT = frozenset({Kind.TEXT, Kind.BYTES, Kind.JSON})
 """Kinds of which one text in a fixture may be, each time another value."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogicalType:
+class LogicalType(msgspec.Struct, frozen=True):
     """What a column holds. `precision` and `scale` belong to decimals, `element` to arrays."""
 
     kind: str

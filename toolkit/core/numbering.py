@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import sqlalchemy as sa
+from msgspec import Struct
 
 from toolkit.core.logical import Kind
 
@@ -18,8 +17,7 @@ NUMBERING = "numbering"
 _LARGEST: dict[str, int] = {Kind.INT16: (1 << 15) - 1, Kind.INT32: (1 << 31) - 1, Kind.INT64: (1 << 63) - 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Numbering:
+class Numbering(Struct, frozen=True):
     """By which steps a column numbers itself, and within which bounds, where these are not the usual ones."""
 
     increment: int = 1

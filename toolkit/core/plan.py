@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from toolkit.core.changes import Changes
 from toolkit.core.digest import NO_ROWS, TableDigest
@@ -74,8 +75,7 @@ class TablePlan:
         return self.inserts + self.updates
 
 
-@dataclass(frozen=True)
-class TableResult:
+class TableResult(Struct, frozen=True):
     """What happened to one table, in rows and seconds.
 
     When it was verified, the digests are those of all rows of the source, and of the same rows in the target. With
@@ -103,8 +103,7 @@ class TableResult:
         return rows / self.seconds if self.seconds else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class FileCopy:
+class FileCopy(Struct, frozen=True):
     """Files that came along with rows: so many `copied` to a store, others `there` already; a line for each problem.
 
     `archived` are not among these `files`: rows were moved to them in an archive, where they were left.
@@ -119,8 +118,7 @@ class FileCopy:
     archived: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class TransferWarning:
+class TransferWarning(Struct, frozen=True):
     """What is worth knowing of a table, perhaps of so many rows' values of one column; `reason` says it in words.
 
     `database` is the name of the one that it is true of, where that may be either.
@@ -179,8 +177,7 @@ class TransferWarning:
         return self.outcome == CONVERTED
 
 
-@dataclass(frozen=True, slots=True)
-class TableRejects:
+class TableRejects(Struct, frozen=True):
     """So many rows of a table that were left out of a sync, or would be; they are in that file."""
 
     table: str
@@ -200,8 +197,7 @@ MASKED = "masked by name"
 MASKED_BY_MODEL = "masked by its model"
 
 
-@dataclass(frozen=True)
-class SyncResult:
+class SyncResult(Struct, frozen=True):
     """What a sync did, or (`dry_run`) would do. `verified`: what arrived was compared with what was sent.
 
     `schema_from` says what a target without tables got them from, or would get them: migrations, or the models.
@@ -219,7 +215,7 @@ class SyncResult:
     attachments: FileCopy | None = None
     warnings: tuple[TransferWarning, ...] = ()
     schema_from: str | None = None
-    renamed: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = {}
     rejected: tuple[TableRejects, ...] = ()
     inspection: Inspection | None = None
 
@@ -234,8 +230,7 @@ def is_overtaken(warnings: Iterable[TransferWarning]) -> bool:
     return any(warning.outcome == CHANGED_MEANWHILE for warning in warnings)
 
 
-@dataclass(frozen=True, slots=True)
-class TableDump:
+class TableDump(Struct, frozen=True):
     """One table's file: rows, bytes and SHA-256, and the seconds it took. A dry run knows only the rows."""
 
     table: str

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from shlex import quote as shell
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from toolkit.core.renamed_expressions import renamed_expression
 from toolkit.core.tables import TableSpec, table_spec
 from toolkit.errors import ConfigurationError, UnknownNameError
 
 
-@dataclass(frozen=True)
-class Renames:
+class Renames(Struct, frozen=True):
     """The tables in the target's names; by the models' names, those of all tables, and of the columns that differ.
 
     `not_made` are, by the target's names of tables, the checks and indexes that these do without.

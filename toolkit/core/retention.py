@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from toolkit.core.durations import show_duration
 
@@ -27,8 +28,7 @@ class Dated(Protocol):
 T = TypeVar("T", bound=Dated)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What to keep; one reason is enough.
 
     The newest `last`; the newest of each of so many days, weeks (from Monday) or months that have any, in UTC; all
@@ -47,8 +47,7 @@ class Policy:
         return self == Policy()
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict(Generic[T]):
+class Verdict(Struct, Generic[T], frozen=True):
     """One snapshot, and why it is kept; without a reason it goes."""
 
     snapshot: T

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 MASK = "***"
 """In place of a value of personal data."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowDiff:
+class RowDiff(Struct, frozen=True):
     """One row: `added` is in the source only, `removed` in the target only, `changed` has other values.
 
     `columns` holds the JSON values of those that differ: the target's (old) and the source's (new). A row of a table

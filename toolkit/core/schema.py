@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from msgspec import Struct
 from sqlalchemy import MetaData
 
 
@@ -26,8 +27,7 @@ TYPES_BY_KIND = "types by kind"
 """In a column's `info`: by kind, the types that it may have, where its values tell which: the last takes all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """What a table has that is not carried, or not as it is: `what` it is, and the `reason`, one sentence each."""
 
     table: str
@@ -50,8 +50,7 @@ class Note:
         return self.column is not None and self.what.startswith("type ")
 
 
-@dataclass(frozen=True, slots=True)
-class LeftBehind:
+class LeftBehind(Struct, frozen=True):
     """A column with values that are not read, though its table's rows are, as those of the table `parent`."""
 
     table: str
@@ -73,8 +72,7 @@ class Schema:
     left_behind: tuple[LeftBehind, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnMeasure:
+class ColumnMeasure(Struct, frozen=True):
     """What is stored in a column, of so many rows.
 
     `classes` counts values by how they are stored (SQLite's storage classes; elsewhere the column's one type), without
@@ -85,8 +83,8 @@ class ColumnMeasure:
 
     rows: int
     nulls: int
-    classes: Mapping[str, int] = field(default_factory=dict)
-    forms: Mapping[str, int] = field(default_factory=dict)
+    classes: Mapping[str, int] = {}
+    forms: Mapping[str, int] = {}
     least: str | None = None
     greatest: str | None = None
     longest: int | None = None

@@ -7,11 +7,11 @@ precision comes back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import field
 
 MEMORY = "toolkit_schema"
 """The table that it is kept in, of the name of each table and one document."""
@@ -23,8 +23,7 @@ def memory_table() -> sa.Table:
     return sa.Table(MEMORY, sa.MetaData(), *columns)
 
 
-@dataclass(frozen=True)
-class _ForeignKey:
+class _ForeignKey(msgspec.Struct, frozen=True):
     columns: list[str]
     parent: str
     parent_columns: list[str]
@@ -36,8 +35,7 @@ class _ForeignKey:
     match: str | None = None
 
 
-@dataclass(frozen=True)
-class _Remembered:
+class _Remembered(msgspec.Struct, frozen=True):
     foreign_keys: list[_ForeignKey] = field(default_factory=list)
     lengths: dict[str, int] = field(default_factory=dict)
     free_decimals: list[str] = field(default_factory=list)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from shlex import quote as shell
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct
 
 from toolkit.errors import UnrepresentableValueError
 
 
-@dataclass(frozen=True, slots=True)
-class BadValue:
+class BadValue(Struct, frozen=True):
     """A value that cannot be carried: `problem` says all of it, `reason` what it has in common with others."""
 
     column: str
@@ -25,8 +24,7 @@ class BadValue:
     """As it is stored, where it could not be read: of any length."""
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
+class BadRow(Struct, frozen=True):
     """A row with such values; `cells` has the others, one to an array."""
 
     table: str
@@ -40,8 +38,7 @@ class BadRow:
         return as_error(self.table, self.key, self.values[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Sifted:
+class Sifted(Struct, frozen=True):
     """Some rows of a table."""
 
     batch: pa.RecordBatch

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from toolkit.core.sql_dialect import SqlDialect
 from toolkit.core.sql_terms import (
@@ -28,8 +29,7 @@ _AS_LIKE = str.maketrans({"*": "%", "?": "_"})
 _WHOLE_DOUBLES = 2**53
 
 
-@dataclass(frozen=True, slots=True)
-class Comparing:
+class Comparing(Struct, frozen=True):
     """Comparisons of one engine's SQL in that of another; each method raises `Untranslatable` where one is not certain.
 
     Whose collation counts is said in SQLite's documentation, "Datatypes", section 7.1.

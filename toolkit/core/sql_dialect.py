@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class SqlDialect:
+class SqlDialect(Struct, frozen=True):
     """An engine's SQL. Without further words it is the standard's, of which little is certain."""
 
     grammar: str = ""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.types import FLOAT_KINDS, INTEGER_KINDS, Kind
 
@@ -22,8 +24,7 @@ class Untranslatable(Exception):  # noqa: N818 - it is no fault, but an answer
     """A text does not mean the same in another engine for certain; why, as part of a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnMeaning:
+class ColumnMeaning(Struct, frozen=True):
     """A column: its name in the target, and what it holds; `labels` are those of an enum."""
 
     name: str
@@ -38,8 +39,7 @@ class ColumnMeaning:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """A part in the target's SQL; `kind` is that of a logical type, or `null`.
 
     Texts are compared without regard to case (`folds`), or in a way that is not known (not `is_plain`); their order is

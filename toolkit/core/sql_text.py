@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 _TOKEN = re.compile(
     r"""--[^\n]* | /\*.*?(?:\*/|\Z) | \s+ | '(?:[^']|'')*'
@@ -17,8 +18,7 @@ _BEFORE_BRACKETS = ("AND", "BETWEEN", "CASE", "ELSE", "IN", "LIKE", "NOT", "OR",
 _TABLE_CONSTRAINTS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A word, a quoted name, a literal or a sign; or what `is_blank`: a comment, or spaces."""
 
     text: str
@@ -61,8 +61,7 @@ def normalized(condition: str) -> str:
     return " ".join(each for each in parts if each not in ("(", ")"))
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(Struct, frozen=True):
     """A clause of a CREATE TABLE: of one column, or of the table (`column` is None)."""
 
     column: str | None

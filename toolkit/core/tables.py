@@ -9,6 +9,7 @@ from shlex import quote as shell
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct
 from sqlalchemy import Column, Computed, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 from sqlalchemy.sql.ddl import sort_tables_and_constraints
 from sqlalchemy.types import TypeEngine
@@ -38,8 +39,7 @@ class ColumnSpec:
     """The model's own type, which may say how an engine stores the logical one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignKeySpec:
+class ForeignKeySpec(Struct, frozen=True):
     """Columns that point at a parent's columns; `parent` is a table's full name."""
 
     columns: tuple[str, ...]

@@ -8,9 +8,11 @@ import math
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.sql_dialect import SqlDialect
 from toolkit.core.sql_nodes import shown
@@ -54,8 +56,7 @@ _LEAST_PLAIN, _PLAIN_DOUBLES, _DIGITS = Decimal("0.001"), 10**15, 15
 _TRUTHS = {"t": True, "true": True, "f": False, "false": False}
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
+class _Moment(Struct, frozen=True):
     """The present, as `timestamp`, `date`, `time` or `seconds`, in UTC or the session's zone; as text by a format."""
 
     part: str

@@ -7,9 +7,10 @@ on it is refused with its reason. Operands are in brackets wherever engines migh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from toolkit.core.sql_dialect import SqlDialect
 from toolkit.core.sql_nodes import (

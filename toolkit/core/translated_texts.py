@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from toolkit.core.sql_comparisons import Comparing
 from toolkit.core.sql_dialect import SqlDialect

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTable:
+class StoredTable(Struct, frozen=True):
     """A table and its columns, as they are named there.
 
     `schema` is None where names are looked up without one. The rows lie in `rows_in`, which is mostly the table itself.
@@ -25,8 +25,7 @@ class StoredTable:
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class TableTriggers:
+class TableTriggers(Struct, frozen=True):
     """What the application has run as rows of a table are written, by name; without what does not fire.
 
     `hindrance` says why the triggers cannot be held, by this role or (unless `can_be_held`) at all; rules never can.
@@ -41,8 +40,7 @@ class TableTriggers:
     can_be_held: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class RunningTransaction:
+class RunningTransaction(Struct, frozen=True):
     """A transaction of somebody else's whose rows a snapshot does not show, and that may still commit them.
 
     `ids` know it again as long as it runs, but for one whose session is gone, as when it was prepared: that may be any.
@@ -55,8 +53,7 @@ class RunningTransaction:
     has_session: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnFacts:
+class ColumnFacts(Struct, frozen=True):
     """A column as it is there, its type in the engine's own words: that of what a domain is made of.
 
     `cast` is the type that values are cast to as they are written. Numbers come from the `sequence`, whose name is
@@ -74,8 +71,7 @@ class ColumnFacts:
     labels: Sequence[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TableFacts:
+class TableFacts(Struct, frozen=True):
     """What a database has of a table that the models know, by name; `keys` are what an upsert can rest on."""
 
     columns: Mapping[str, ColumnFacts]

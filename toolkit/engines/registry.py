@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from toolkit.engines.contract import Engine
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """An engine: which addresses mean it, and the module whose `ENGINE` it is, loaded only when one is used.
 
     `schemes` begin an address, the first of them in what is advised; files of a database usually end in `suffixes`, and

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from shlex import quote as shell
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from toolkit.errors.rows import UnrepresentableValueError
 
@@ -17,16 +18,14 @@ _SHOWN_ADVICE = 3
 _SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
 
 
-@dataclass(frozen=True, slots=True)
-class MisfitRow:
+class MisfitRow(Struct, frozen=True):
     """One value that does not fit, with its row's key; both as text."""
 
     key: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+class Misfit(Struct, frozen=True):
     """The values of one column that do not fit for one reason: how many, and the first hundred of them at most."""
 
     table: str
@@ -72,4 +71,4 @@ class MisfitsError(UnrepresentableValueError):
     @property
     def details(self) -> Mapping[str, Any]:
         """For `--json`: every group, with its first hundred rows."""
-        return {"misfits": [asdict(each) for each in self.misfits]}
+        return {"misfits": [to_builtins(each) for each in self.misfits]}

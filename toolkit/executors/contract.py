@@ -7,12 +7,13 @@ import platform
 import socket
 import time
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from os import getpid
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
 
 from toolkit.errors import PartFailedError, ToolkitError, WorkersError, WorkerVersionError
 
@@ -74,8 +75,7 @@ class Attendance:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Struct, frozen=True):
     """What has to be the same here and on a worker."""
 
     python: str
@@ -103,8 +103,7 @@ def versions() -> Versions:
     return Versions(".".join(platform.python_version_tuple()[:2]), version("toolkit"), found.hexdigest()[:12])
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """A part on its way to a worker, with what it is to be done by."""
 
     sent_by: Versions
@@ -112,8 +111,7 @@ class Task:
     part: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of it: a value, or why there is none, in words; an exception of another machine may not be readable."""
 
     worker: str

@@ -11,9 +11,10 @@ import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self, TypeVar
+
+from msgspec import Struct, field
 
 from toolkit.errors import WorkersError
 from toolkit.executors.contract import Outcome, Task, Work, task
@@ -33,8 +34,7 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-@dataclass(eq=False)
-class _Process:
+class _Process(Struct, eq=False):
     """One worker: what it has to do, and when it was last heard of."""
 
     process: subprocess.Popen[bytes]

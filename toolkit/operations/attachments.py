@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from toolkit.core.archive_manifest import address_of
 from toolkit.core.file_properties import Properties, decode_properties
@@ -46,15 +47,13 @@ NAMED = 20
 """How many files an error names."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Copied:
+class _Copied(Struct, frozen=True):
     state: str
     bytes: int = 0
     problem: str | None = None
 
 
-@dataclass
-class _Copy:
+class _Copy(Struct):
     """One copying: from the backends that rows name to the store of each, or of them all."""
 
     backends: Backends

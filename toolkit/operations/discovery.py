@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from toolkit.engines.registry import LONGEST_MAGIC, scheme_of_content
 
@@ -26,8 +27,7 @@ _MADE_BASES = frozenset({"declarative_base", "automap_base", "MetaData", "SQLAlc
 _EXTENSIONS = frozenset({"init_app", "AdvancedAlchemy", "SQLAlchemyPlugin"})
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What there is, the nearest first: references `module:attribute`, directories with an `env.py`, URLs of files."""
 
     configurations: tuple[str, ...] = ()
@@ -93,8 +93,7 @@ def _scheme_of(path: Path) -> str | None:
     return scheme_of_content(start)
 
 
-@dataclass(frozen=True, slots=True)
-class _Module:
+class _Module(Struct, frozen=True):
     """What a module defines, as it is written."""
 
     configurations: tuple[str, ...] = ()

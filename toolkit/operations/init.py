@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from toolkit.errors import ConfigurationError
 from toolkit.operations.discovery import Found, discover
 
 
-@dataclass(frozen=True, slots=True)
-class NewSettings:
+class NewSettings(Struct, frozen=True):
     """What is to be written into a file: the table, behind what the file holds already."""
 
     file: Path

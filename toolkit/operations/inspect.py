@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from msgspec import Struct, structs
 
 from toolkit.core.inspection import Definitions, InspectedColumn, InspectedTable, Inspection, MisfitCount
 from toolkit.core.personal_names import personal_by_name
@@ -123,8 +124,7 @@ def engine_named(config: Config, name: str) -> Engine:
     return found
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True, dict=True):
     """An open database, its tables as they are, and as an engine would have them (`kind`, if that is asked for)."""
 
     connection: Connection
@@ -277,7 +277,7 @@ def _shown(measure: ColumnMeasure, *, is_masked: bool) -> ColumnMeasure:
         None if value is None else MASK if is_masked else shortened(value)
         for value in (measure.least, measure.greatest)
     )
-    return replace(measure, least=least, greatest=greatest)
+    return structs.replace(measure, least=least, greatest=greatest)
 
 
 def _spec(table: sa.Table) -> TableSpec:

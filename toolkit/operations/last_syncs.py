@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from toolkit.errors import StoreError
 from toolkit.stores.whole_file import whole_file
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
 _FILE = Path(".toolkit", "syncs.json")
 
 
-@dataclass(frozen=True, slots=True)
-class LastSync:
+class LastSync(Struct, frozen=True):
     """The last sync from one database to another: when it ended (UTC), the rows written, whether it was proved."""
 
     source: str

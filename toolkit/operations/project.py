@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from sqlalchemy import MetaData
 
 from toolkit.errors import ConfigurationError
@@ -38,8 +38,7 @@ def load_models(config: Config) -> MetaData:
     return config.models
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(Struct, frozen=True, dict=True):
     """A configuration with what it names, as of when it was first looked at.
 
     A verb makes one of the configuration that it is given, and hands it on. It does not see what is written to the
@@ -97,8 +96,7 @@ class Project:
         return load_scripts(self.config, self.environment)
 
 
-@dataclass(frozen=True)
-class History(Project):
+class History(Project, frozen=True, dict=True):
     """A project of which only the history is asked: who runs migrations needs no models."""
 
     @cached_property
@@ -107,8 +105,7 @@ class History(Project):
         return load_models(self.config) if self.config.metadata else MetaData()
 
 
-@dataclass(frozen=True)
-class ProjectElsewhere(Project):
+class ProjectElsewhere(Project, frozen=True, dict=True):
     """A project whose tables have other names in a database: of those its migrations know nothing."""
 
     names: Renames

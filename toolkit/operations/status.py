@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.plan import TransferWarning
 from toolkit.core.schema import TypesBy
@@ -42,16 +44,14 @@ class State(StrEnum):
     UNAVAILABLE = "not available"
 
 
-@dataclass(frozen=True, slots=True)
-class TableStatus:
+class TableStatus(Struct, frozen=True):
     """A table of the models in one database; `rows` is None where it is not."""
 
     table: str
     rows: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseStatus:
+class DatabaseStatus(Struct, frozen=True):
     """A database as it was found. `problems` says what is wrong in words, `advice` what to do about it.
 
     `warnings` tell what it holds that no model knows.
@@ -75,8 +75,7 @@ class DatabaseStatus:
         return sum(each.rows or 0 for each in self.tables)
 
 
-@dataclass(frozen=True, slots=True)
-class StoreStatus:
+class StoreStatus(Struct, frozen=True):
     """A store; `place` is its directory or its URL, `exists` None for a bucket, which is not asked."""
 
     name: str
@@ -84,8 +83,7 @@ class StoreStatus:
     exists: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaStatus:
+class SchemaStatus(Struct, frozen=True):
     """Whose tables a database of an application has, where its databases have models of their own."""
 
     database: str
@@ -96,8 +94,7 @@ class SchemaStatus:
     refusals: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """All that commands run in this directory would work on.
 
     `head` is where the history of migrations ends. `refusals` say which tables of the models are left out, and why.
@@ -148,8 +145,7 @@ def status(config: Config, names: Sequence[str] = ()) -> Status:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Schema:
+class _Schema(Struct, frozen=True):
     """Models, and where their history ends; without models a database is looked at by its own tables.
 
     A history of migrations says nothing of these.

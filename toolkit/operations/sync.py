@@ -11,9 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.plan import FileCopy, SyncResult, TransferWarning
 from toolkit.core.progress import Progress, Silent
@@ -147,16 +149,14 @@ def sync(
         ).done()
 
 
-@dataclass(frozen=True, slots=True)
-class _Attachments:
+class _Attachments(Struct, frozen=True):
     """Where the files that rows point at are copied to, if anywhere."""
 
     stores: str | Mapping[str, str] | None
     overwrite: bool
 
 
-@dataclass(frozen=True)
-class _Sync:
+class _Sync(Struct, frozen=True):
     """One sync, as it was asked for. `named`: the tables were, so that nobody is told of others."""
 
     chosen: Chosen

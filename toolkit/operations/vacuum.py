@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from toolkit.errors import ConfigurationError
 
@@ -13,16 +14,14 @@ if TYPE_CHECKING:
 KEEP_HOURS = 168
 
 
-@dataclass(frozen=True, slots=True)
-class VacuumedTable:
+class VacuumedTable(Struct, frozen=True):
     """How many files of a table were removed, or (`dry_run`) would be."""
 
     table: str
     files: int
 
 
-@dataclass(frozen=True, slots=True)
-class Vacuumed:
+class Vacuumed(Struct, frozen=True):
     """What was removed, or would be; what is younger than so many hours is kept."""
 
     database: str

@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from toolkit.core.archive_manifest import SNAPSHOTS
 from toolkit.errors import (

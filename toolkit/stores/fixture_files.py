@@ -12,13 +12,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
+from msgspec import Struct
 
 from toolkit.compute.scratch import told_if_full
 from toolkit.core.fixture_manifest import MANIFEST
@@ -87,8 +87,7 @@ class Compression(StrEnum):
 _CODECS = {Compression.GZIP: "gzip", Compression.ZSTD: "zstd"}
 
 
-@dataclass(frozen=True, slots=True)
-class FileForm:
+class FileForm(Struct, frozen=True):
     """What a file's name says of it."""
 
     format: Format = Format.JSON

@@ -6,7 +6,6 @@ import datetime as dt
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
@@ -16,6 +15,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import field
 
 from toolkit.core.batches import fitting_rows, parts, pieces
 from toolkit.core.json_columns import parse_column, parse_value
@@ -65,8 +65,7 @@ def natural_names(spec: TableSpec) -> dict[str, ForeignKeySpec]:
     return names
 
 
-@dataclass(frozen=True)
-class FixtureReader:
+class FixtureReader(msgspec.Struct, frozen=True, dict=True):
     """Reads the rows of one table's file; `file` is its name for messages."""
 
     spec: TableSpec

@@ -6,12 +6,12 @@ import hashlib
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
 
 from toolkit.compute.sorting import in_key_order
 from toolkit.core.fixture_manifest import (
@@ -46,8 +46,7 @@ _TOLD = AS_TEXT | {
 }
 
 
-@dataclass
-class FixtureWriter:
+class FixtureWriter(Struct):
     """A set of fixture files in the making; nothing of the old set is touched before `finish`."""
 
     directory: Directory
@@ -209,8 +208,7 @@ def read_manifest(directory: Directory, name: str = MANIFEST) -> FixtureManifest
         ) from error
 
 
-@dataclass
-class _Rows:
+class _Rows(Struct):
     """Counts rows as they pass, with what they are ordered by."""
 
     order: Callable[[pa.RecordBatch], list[pa.Array]]

@@ -7,10 +7,11 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from toolkit.core.file_properties import STORAGE_CLASS, Properties
 from toolkit.errors import MissingObjectError, StoreError, ToolkitError
@@ -40,8 +41,7 @@ WRITER = "toolkitwriter"
 """User metadata of an object that only one may create: says whose write it was when the answer to it was lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
+class ObjectInfo(Struct, frozen=True):
     """An object as a store lists it: its size in bytes, when it was last written, and the store's tag of its state.
 
     `properties` are known of one that was asked for by itself.

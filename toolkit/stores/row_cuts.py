@@ -9,7 +9,6 @@ columns take less than half of the time that decoding them into Python objects t
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -28,8 +27,7 @@ _MOST_BYTES = 1 << 30
 _STYLES = ((b",", b":"), (b", ", b": "))
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
+class Cells(msgspec.Struct, frozen=True):
     """The values of one column, as they are written: strings without their quotes, `null` as NULL.
 
     What is no string, object or list has no quote in it.
@@ -73,8 +71,7 @@ def decoded_cells(written: pa.Array, type_: Any) -> list[Any]:
     return values
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(msgspec.Struct, frozen=True):
     """What is written in front of the values of a column."""
 
     name: str
@@ -124,8 +121,7 @@ class RowCutter:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
+class _Lines(msgspec.Struct, frozen=True):
     """Rows by their bytes, where they begin and end, and where the quotes are that no backslash takes away."""
 
     text: bytes

@@ -24,10 +24,11 @@ import hmac
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingDriverError
 
@@ -50,8 +51,7 @@ _ADVICE = (
 )
 
 
-@dataclass(frozen=True, repr=False)
-class Key:
+class Key(Struct, frozen=True, dict=True):
     """One secret of 32 bytes; only its id is ever shown."""
 
     secret: bytes

@@ -60,8 +60,7 @@ def yaml_rows(
         raise RowsError(mark.line + 1 if mark else 1, f"is not YAML in a supported form: {problem}") from error
 
 
-@dataclass
-class _Elements:
+class _Elements(msgspec.Struct):
     """The elements of the lists of a file, from the events of its parser."""
 
     events: Iterator[Any]

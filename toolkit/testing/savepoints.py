@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import count
 from threading import RLock
 from typing import Any
+
+from msgspec import Struct, field
 
 from toolkit.errors import ConfigurationError
 
 _CHECK = "toolkit_check"
 
 
-@dataclass(eq=False, slots=True)
-class _Transaction:
+class _Transaction(Struct, eq=False):
     """One that the application has begun; `others` have written since, which a rollback would undo with it."""
 
     owner: Any

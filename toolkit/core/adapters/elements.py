@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -28,8 +27,7 @@ _MOMENTS = (Kind.TIMESTAMP, Kind.TIMESTAMPTZ)
 _OF_NUMBERS = re.compile(r"[\w.+-]*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class ElementForm:
+class ElementForm(msgspec.Struct, frozen=True):
     """The form of elements of one type."""
 
     type: LogicalType

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from sqlalchemy import URL
     from sqlalchemy import Engine as SQLAlchemyEngine
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
+class EngineSettings(Struct, frozen=True):
     """What an application sets on the SQLAlchemy engine of a server; seconds and connections."""
 
     pool_size: int = 5

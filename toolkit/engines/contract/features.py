@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from toolkit.core.sql_dialect import SqlDialect
 
 
-@dataclass(frozen=True, slots=True)
-class SchemaFeatures:
+class SchemaFeatures(Struct, frozen=True):
     """What tables that are made may have. Without further words it is what every engine has."""
 
     sql: SqlDialect = field(default_factory=SqlDialect)

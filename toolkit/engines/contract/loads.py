@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from toolkit.engines.contract.connection import Connection, Table
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from toolkit.engines.contract.parts import Part
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """A part that was committed: the digest of the rows as the source had them, at which attempt, bytes and seconds."""
 
     part: int
@@ -27,8 +27,7 @@ class Loaded:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class RunAbout:
+class RunAbout(Struct, frozen=True):
     """What a run was begun with: its table's name, its source, which columns are filled, and of which rows.
 
     `run` is the name of what is made for this table; the first of several tables has the name of all of them, the
@@ -125,8 +124,7 @@ class FillsParts(Connection, Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenPart:
+class WrittenPart(Struct, frozen=True):
     """A part in files that no commit names yet: what was read from the source, and what is read back from the files."""
 
     part: int
@@ -136,8 +134,7 @@ class WrittenPart:
     """Descriptions of the files, in the engine's own terms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rewriting:
+class Rewriting(Struct, frozen=True):
     """Files of a table that are to be written anew with rows that have these keys; without files, rows to insert."""
 
     part: int

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class LossyCast:
+class LossyCast(Struct, frozen=True):
     """A column's type in the database, and the condition, in its SQL, of the values that the model's type changes."""
 
     actual: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from toolkit.engines.contract.connection import Connection, Table
 
@@ -14,8 +15,7 @@ PART_BYTES = 1 << 30
 """What a part holds, about: so much is lost with a worker, and a thousand of them are a table of a terabyte."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A part of a table: the rows that meet a condition in the engine's own words; without one, all of them.
 
     Each row of a table is in one of its parts and in no other, whatever rows there are: the first part has no lower

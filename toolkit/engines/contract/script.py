@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from toolkit.core.tables import TableSpec
 
 
-@dataclass(frozen=True)
-class TableScript:
+class TableScript(Struct, frozen=True):
     """What a script does to one table, in rows; `total` is how many it had, None if only some were compared."""
 
     spec: TableSpec

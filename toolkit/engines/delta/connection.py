@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from msgspec import structs
+
 from toolkit.core.schema import Note, Schema, TypesBy
 from toolkit.core.tables import TableSpec
 from toolkit.engines.catalogue import ColumnFacts, TableFacts
@@ -163,4 +165,7 @@ class LakeConnection(DuckDBConnection):
 
 
 def _plain(columns: Mapping[str, ColumnFacts]) -> dict[str, ColumnFacts]:
-    return {name: replace(each, is_numbered=False, sequence=None, next_number=None) for name, each in columns.items()}
+    return {
+        name: structs.replace(each, is_numbered=False, sequence=None, next_number=None)
+        for name, each in columns.items()
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from toolkit.engines.contract import Capabilities
 from toolkit.engines.duckdb.features import FEATURES as CALCULATORS

@@ -6,13 +6,13 @@ import json
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from pyarrow import dataset, fs
@@ -27,8 +27,7 @@ FILE_ROWS = 2 * ROW_GROUP
 _LONGEST = 64
 
 
-@dataclass(frozen=True, slots=True)
-class DataFile:
+class DataFile(Struct, frozen=True):
     """A Parquet file of a table, by its path there; `lowest` and `highest` are of columns of simple types."""
 
     path: str

@@ -7,8 +7,9 @@ are given once, so that files of processes that were lost before are in nobody's
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from toolkit.compute.segments import SegmentTotals
 from toolkit.core.digest import TableDigest, digest_passthrough

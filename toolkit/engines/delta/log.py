@@ -6,11 +6,11 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from toolkit.compute.scratch import scratch_directory
 from toolkit.engines.delta.files import DataFile, now, statistics
@@ -28,8 +28,7 @@ _UNDERSTOOD = frozenset({"timestampNtz"})
 _MAPPING = "delta.columnMapping.mode"
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """A table as of a version."""
 
     version: int
@@ -44,8 +43,7 @@ class Snapshot:
     """Why its rows cannot be read here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """What one commit does to a table."""
 
     schema: pa.Schema

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from msgspec.structs import asdict
 
 from toolkit.compute.segments import SegmentTotals
 from toolkit.core.digest import TableDigest
@@ -122,7 +122,7 @@ def runs(session: LakeSession, table: LakeTable) -> Sequence[LakeRun]:
     found = []
     for path in table.listed(RUNS):
         if path.endswith(f"/{_ABOUT}") and (note := _read(table, path)) is not None:
-            known = ((name, note[name]) for name in RunAbout.__slots__)
+            known = ((name, note[name]) for name in RunAbout.__struct_fields__)
             about: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in known}
             found.append(LakeRun(session, table, RunAbout(**about)))
     return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from msgspec import Struct, field
 
 from toolkit.engines.delta.files import DataFile, FileWriter, as_dataset
 from toolkit.engines.delta.log import Snapshot
@@ -31,8 +31,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-@dataclass
-class LakeTable:
+class LakeTable(Struct, dict=True):
     """A table: `types` are the calculator's, by column; `base` is what it is in the lake, None if it is new."""
 
     place: Place

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pyarrow as pa
+from msgspec import Struct
 
 TYPE = "toolkit.type"
 """What a field's metadata calls the type that its values are of."""
@@ -48,8 +48,7 @@ _AS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FileType:
+class FileType(Struct, frozen=True):
     """A column's type in the files: Arrow's, and the expressions that make the values of one of the other."""
 
     arrow: pa.DataType

@@ -6,10 +6,10 @@ Whatever is left out would be gone without a word: the default, the comment, AUT
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from sqlalchemy import Column, Computed, DefaultClause, MetaData, Table, inspect, text
 
 from toolkit.engines.mariadb.catalogue import named
@@ -48,8 +48,7 @@ def keyed(name: str, keys: Iterable[str], schema: str | None = None) -> Table:
     return Table(name, MetaData(), *columns, schema=schema)
 
 
-@dataclass(frozen=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What a column gets; False, or None for what is never None, is what stays."""
 
     type: TypeEngine[Any] | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import asdict
 
 from toolkit.engines.contract import Configured, Connection, Engine, SchemaFeatures, Templates
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode

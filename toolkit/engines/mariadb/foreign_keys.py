@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _NAME = r"`(?:[^`]|``)+`"
 _NAMES = rf"\(({_NAME}(?:, ?{_NAME})*)\)"
@@ -19,8 +20,7 @@ _PERIODS = re.compile(rf"^  (?:UNIQUE KEY ({_NAME})|PRIMARY KEY) \(.*{_NAME} WIT
 _USUAL = ("RESTRICT", "NO ACTION", None)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredForeignKey:
+class StoredForeignKey(Struct, frozen=True):
     """A foreign key, and what it does; `is_here`: its parent is of the same database."""
 
     name: str

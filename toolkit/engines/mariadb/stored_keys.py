@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from toolkit.engines.mariadb.catalogue import named, rows
 from toolkit.engines.mariadb.rights import sees_all
@@ -36,8 +36,7 @@ AND c.is_generated = 'NEVER'
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A table; of another database than the address names, with that one's name."""
 
     schema: str | None
@@ -49,8 +48,7 @@ class Place:
         return self.name if self.schema is None else f"{self.schema}.{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredKey:
+class StoredKey(Struct, frozen=True):
     """A foreign key: the table that has it, the one that it points at, and by which columns of each."""
 
     child: Place

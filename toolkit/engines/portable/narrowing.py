@@ -8,12 +8,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from toolkit.core.decimals import parse_decimal
 from toolkit.core.moments import DAY, INFINITE_TIMESTAMP
@@ -39,8 +39,7 @@ _WHOLE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Narrower:
+class Narrower(Struct, frozen=True):
     """A check of values for a column of the type `actual`: where the mask is true, it would not keep them."""
 
     actual: str

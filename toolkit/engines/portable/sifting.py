@@ -6,11 +6,12 @@ Slower than reading, so that it is done only of a table that is known to have su
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from toolkit.core.conversions import conversion_advice
 from toolkit.core.sifted import BadRow, BadValue, Sifted
@@ -23,8 +24,7 @@ from toolkit.engines.portable.codec import MISFITS, Codec, shown
 Convert = Callable[[ColumnSpec, Any], pa.Array]
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """Which values of a column cannot be carried though they could be read: a condition in the database's SQL.
 
     `problem` and `reason` are those of a value, which takes the place of `{}` in the former.
@@ -49,8 +49,7 @@ def advised(spec: TableSpec, value: BadValue) -> BadValue:
     return replace(value, advice=f"{value.advice} {advice}".strip())
 
 
-@dataclass(frozen=True)
-class Sieve:
+class Sieve(Struct, frozen=True):
     """Takes fetched columns apart; what is in `doubts` comes as a text beside its column, which is NULL there."""
 
     spec: TableSpec

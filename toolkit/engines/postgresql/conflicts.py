@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from shlex import quote as shell
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import sqlalchemy as sa
+from msgspec import Struct
 from psycopg import errors as pg
 
 from toolkit.core.tables import ForeignKeySpec, TableSpec
@@ -161,8 +161,7 @@ def _same(columns: Iterable[str], folding: Mapping[str, Folding]) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Folding:
+class Folding(Struct, frozen=True):
     """What makes a column take different texts for one, and the suffix that makes another expression do so."""
 
     cause: str

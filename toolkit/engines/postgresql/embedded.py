@@ -23,10 +23,11 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from toolkit.locks import locked, own_folder, try_lock
 from toolkit.ownership import may_be_replaced, private_folder, user_name
@@ -227,8 +228,7 @@ class Server:
         aside.replace(self._directory / name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Programs:
+class _Programs(Struct, frozen=True):
     """The wheel's programs, and the user whom they run as; None: this one."""
 
     folder: Path

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import asdict
 
 from toolkit.engines.contract import Configured, Connection, Engine, FillsParts, SchemaFeatures, Templates
 from toolkit.engines.postgresql.urls import EMBEDDED, hiding_password, libpq_options, server_of, without_asyncpg

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from msgspec import Struct
 from psycopg import errors as pg
 
 from toolkit.core.tables import TableSpec
@@ -18,15 +18,13 @@ if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """A statement that builds one key, index or foreign key again."""
 
     sql: str
 
 
-@dataclass(frozen=True, slots=True)
-class Indexes:
+class Indexes(Struct, frozen=True):
     """What was dropped, as the statements that bring it back, in order."""
 
     steps: tuple[Step, ...] = ()

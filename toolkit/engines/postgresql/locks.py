@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
+from msgspec import Struct
 from psycopg import errors as pg
 
 from toolkit.core.tables import TableSpec
@@ -32,8 +32,7 @@ _STEP = 32
 _SECONDS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class LockRoom:
+class LockRoom(Struct, frozen=True):
     """The locks that a server has room for: so many for each session that it may have. Others have `taken` some."""
 
     per_transaction: int

@@ -9,10 +9,10 @@ transaction that is rolled back, and another fingerprint afterwards shows what w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 from psycopg import errors as pg
 
 from toolkit.engines.contract import Loaded, Part, RunAbout

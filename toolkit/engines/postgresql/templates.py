@@ -12,12 +12,12 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from msgspec import Struct
 from psycopg.sql import SQL, Identifier, Literal
 
 from toolkit.engines.contract import Configured
@@ -67,8 +67,7 @@ def prefix_of(root: Path, database: str | None) -> str:
     return f"toolkit_{digest[:8]}_"
 
 
-@dataclass(frozen=True)
-class _Made:
+class _Made(Struct, frozen=True):
     """The run it was made in, empty if that was none that rebuilds; what was noted then; its own comment."""
 
     run: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy.types import TypeEngine
 
 from toolkit.core.types import MAX_DECIMAL_DIGITS
@@ -63,8 +63,7 @@ _AFFINITIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """A column's declaration: its words, what they mean, and the numbers in their brackets."""
 
     text: str

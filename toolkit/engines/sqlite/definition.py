@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from toolkit.engines.sqlite.declared_kinds import strict_type
 
@@ -24,8 +25,7 @@ _OPENING = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
 _CLAUSES = _OPENING | {"NOT", "NULL", "DEFAULT", "COLLATE", "REFERENCES", "GENERATED", "AS"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(Struct, frozen=True):
     text: str
     kind: str
     depth: int
@@ -47,8 +47,7 @@ class _Token:
         return self.text.lower() if self.kind == "word" else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(Struct, frozen=True):
     """One constraint, of a column or of the table; `kind` is its first keyword: CHECK, UNIQUE, DEFAULT and so on."""
 
     kind: str
@@ -88,8 +87,7 @@ class Clause:
         return tuple(found)
 
 
-@dataclass(slots=True)
-class ColumnDefinition:
+class ColumnDefinition(Struct):
     """A column: its quoted name, its declared type and its constraints, each as written."""
 
     name: str
@@ -109,8 +107,7 @@ class ColumnDefinition:
         self.clauses += _clauses([*_tokens(text)])
 
 
-@dataclass(slots=True)
-class TableDefinition:
+class TableDefinition(Struct):
     """A table: its columns and constraints, and what follows the parentheses (STRICT, WITHOUT ROWID)."""
 
     columns: dict[str, ColumnDefinition]

@@ -7,9 +7,9 @@ first statement that could make some, and after each migration that had such a s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct, field
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
@@ -37,8 +37,7 @@ _ROWS = (
 )
 
 
-@dataclass
-class _Found:
+class _Found(Struct):
     """The rows of a table without a parent by one key: how many, and the numbers of the first."""
 
     count: int = 0

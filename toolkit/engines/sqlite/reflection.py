@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 from sqlalchemy.types import TypeEngine
 
 from toolkit.core.schema import Note
@@ -23,8 +23,7 @@ WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL TABLE%' ORDER BY t
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """How a table's rows are told apart: its primary key, if no row has a NULL in it, or what is unique instead."""
 
     has_primary_key: bool = True
@@ -32,8 +31,7 @@ class Identity:
     """Columns that are unique and might be NULL, and are in no row."""
 
 
-@dataclass(frozen=True)
-class TableMaker:
+class TableMaker(Struct, frozen=True):
     """Makes tables of structures; `types` are those of the columns, by table and name."""
 
     structures: Sequence[StoredStructure]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 
 from toolkit.core.sql_text import index_parts
 from toolkit.engines.sqlite.declared import Declared, declared
@@ -43,8 +43,7 @@ _STORED, _VIRTUAL, _HIDDEN = 3, 2, 1
 _NO_ACTION = "NO ACTION"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredColumn:
+class StoredColumn(Struct, frozen=True):
     """A column: its declaration, its default as written, what it is computed by, and what is done with a wrong NULL."""
 
     name: str
@@ -56,8 +55,7 @@ class StoredColumn:
     on_conflict: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredKey:
+class StoredKey(Struct, frozen=True):
     """A primary key or unique constraint."""
 
     columns: tuple[str, ...]
@@ -65,8 +63,7 @@ class StoredKey:
     on_conflict: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredIndex:
+class StoredIndex(Struct, frozen=True):
     """An index: each part a column, by name, or an expression in SQL; and whether it descends."""
 
     name: str
@@ -82,8 +79,7 @@ class StoredIndex:
         return names if self.is_unique and self.condition is None and len(names) == len(self.parts) else None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredForeignKey:
+class StoredForeignKey(Struct, frozen=True):
     """A foreign key; without `pointed` columns it points at the parent's key."""
 
     columns: tuple[str, ...]
@@ -96,8 +92,7 @@ class StoredForeignKey:
     is_deferred: bool = False
 
 
-@dataclass(frozen=True)
-class StoredStructure:
+class StoredStructure(Struct, frozen=True, dict=True):
     """One table."""
 
     name: str
@@ -165,8 +160,7 @@ def _by_place(rows: Sequence[Any]) -> Mapping[str, Sequence[Any]]:
     return found
 
 
-@dataclass(frozen=True)
-class _Reader:
+class _Reader(Struct, frozen=True):
     """What the pragmas say of a table, beside the text of its CREATE TABLE."""
 
     name: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 
 class Documents(IntEnum):
@@ -18,8 +19,7 @@ class Documents(IntEnum):
     """One is no document."""
 
 
-@dataclass(frozen=True, slots=True)
-class Undeclared:
+class Undeclared(Struct, frozen=True):
     """The `columns` that hold what was not declared, or were declared as nothing; what JSON columns hold.
 
     `classes` are of the others those that every value of a column is of, where only one may be.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
+from msgspec import Struct
 
 from toolkit.engines.sqlite.misfits import any_text, in_pieces, text_as_bytes
 
@@ -29,8 +29,7 @@ class Asking(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class DriverAsking:
+class DriverAsking(Struct, frozen=True):
     """Our own connection, which sees what its transaction has written."""
 
     driver: sqlite3.Connection
@@ -50,8 +49,7 @@ class DriverAsking:
                 yield pa.array([value for (value,) in rows], pa.binary())
 
 
-@dataclass(frozen=True, slots=True)
-class AdbcAsking:
+class AdbcAsking(Struct, frozen=True):
     """An ADBC connection beside it: its library takes half of the time for the same, and the bytes come in one piece.
 
     Of 1,000,000 JSON documents, to fetch them takes 0.4 s in place of 0.6, and to put them together nothing.

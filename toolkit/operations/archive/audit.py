@@ -6,8 +6,9 @@ import datetime as dt
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from toolkit.core.archive_manifest import OBJECT_GLOB
 from toolkit.core.parallel import in_order
@@ -42,8 +43,7 @@ _OF_ARCHIVES = ("snapshots/*", "moved/*", "damaged/*", "locks/*", OBJECT_GLOB)
 _SNAPSHOT = "snapshots/????????T??????Z-????????.jsonl.zst"
 
 
-@dataclass(frozen=True, slots=True)
-class BackendAudit:
+class BackendAudit(Struct, frozen=True):
     """One live store: `rows` point at `referenced` files there; of all its `files`, `unreferenced` have no row.
 
     `dangling` counts references to files that are not there. Sizes are in bytes. `problem`: why it could not be read.
@@ -60,8 +60,7 @@ class BackendAudit:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AuditResult:
+class AuditResult(Struct, frozen=True):
     """Each live store, and every row or file without its counterpart; how often the stores were asked, by kind."""
 
     source: str
@@ -108,8 +107,7 @@ def audit(
     )
 
 
-@dataclass
-class _Audit:
+class _Audit(Struct, dict=True):
     """One audit: rows and listings stand in the catalogue."""
 
     config: Config

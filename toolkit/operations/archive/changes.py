@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from toolkit.core.archive_manifest import Header
 from toolkit.operations.archive.backends import DEFAULT_STORE, open_archive
@@ -35,8 +36,7 @@ class Change(StrEnum):
     RENAMED = "renamed"
 
 
-@dataclass(frozen=True, slots=True)
-class FilePlace:
+class FilePlace(Struct, frozen=True):
     """Where a file was, and what: its `size` in bytes and its SHA-256."""
 
     backend: str
@@ -45,8 +45,7 @@ class FilePlace:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """One reference of a row that is not the same in both snapshots. `RENAMED`: the same content at another place."""
 
     change: Change
@@ -58,8 +57,7 @@ class FileChange:
     new: FilePlace | None
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotDiff:
+class SnapshotDiff(Struct, frozen=True):
     """Two snapshots, what differs, and how many references are the same in both."""
 
     archive: str

@@ -6,9 +6,10 @@ import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from toolkit.core.archive_manifest import OBJECT_GLOB, Address, Header, Scope
 from toolkit.core.parallel import in_parallel
@@ -73,8 +74,7 @@ class State:
     DONE = (UNCHANGED, ARCHIVED, SENT)
 
 
-@dataclass(frozen=True, slots=True)
-class _Examined:
+class _Examined(Struct, frozen=True):
     id: int
     state: str
     size: int | None = None
@@ -87,8 +87,7 @@ class _Examined:
     properties: Properties | None = None
 
 
-@dataclass
-class Collector:
+class Collector(Struct, dict=True):
     """Fills a catalogue; all that is wrong with single files is noted there, and stops nothing."""
 
     catalogue: Catalogue

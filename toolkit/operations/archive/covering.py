@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from toolkit.core.archive_manifest import FileEntry, Header
 from toolkit.core.archive_origins import Origins
@@ -34,8 +35,7 @@ def needed_for(
     return found | spared(archive, origins, kept, left)
 
 
-@dataclass
-class _Covering:
+class _Covering(Struct):
     archive: Archive
     origins: Origins
     is_gone: Callable[[Header, FileEntry], bool]

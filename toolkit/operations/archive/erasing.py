@@ -7,11 +7,11 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import structs
+from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from toolkit.core.archive_manifest import ERASED, FORMAT, Address, FileEntry, Header, Lacking, addresses_in
 from toolkit.core.archive_origins import Origins, Owner
@@ -53,8 +53,7 @@ CREATE TABLE content (sha TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID;
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetResult:
+class ForgetResult(Struct, frozen=True):
     """What was erased, or (`dry_run`) would be. Sizes are in bytes.
 
     `rows` met the conditions and had `files` in all `snapshots` together; `rows_left` are in the database still.

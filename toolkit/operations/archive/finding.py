@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from toolkit.core.archive_manifest import FileEntry, Header
 from toolkit.errors import ConfigurationError, MissingObjectError, StoreError
@@ -22,8 +23,7 @@ _HASH = re.compile(r"[0-9a-f]{6,64}")
 _TOLD = 10
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(Struct, frozen=True):
     """A file of a snapshot. `size` is in bytes."""
 
     snapshot: str
@@ -39,8 +39,7 @@ class FoundFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFiles:
+class FoundFiles(Struct, frozen=True):
     """What was found in which snapshots, oldest first; `findings` are those that cannot be read."""
 
     archive: str
@@ -49,8 +48,7 @@ class FoundFiles:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileContent:
+class FileContent(Struct, frozen=True):
     """A file of a snapshot; its content is read as it is taken, and compared with its hash at the end."""
 
     archive: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from toolkit.core.archive_manifest import ERASED, FileEntry, Header, Lacking
 from toolkit.errors import StoreError
@@ -180,8 +181,7 @@ def spared(archive: Archive, origins: Origins, kept: Sequence[Header], going: Se
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Lacked:
+class Lacked(Struct, frozen=True):
     """A file that a snapshot lacks, and the snapshot that has it, if one does; `unread`: some could not be read."""
 
     file: Lacking
@@ -251,8 +251,7 @@ def lacked(
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Incomplete:
+class Incomplete(Struct, frozen=True):
     """A snapshot that lacks so many files that rows pointed at; `elsewhere` of them are in others."""
 
     snapshot: str

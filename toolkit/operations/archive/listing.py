@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from toolkit.core.archive_manifest import FileEntry, Header, Lacking, Scope
 from toolkit.errors import UnknownNameError
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from toolkit.config import Config
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotInfo:
+class SnapshotInfo(Struct, frozen=True):
     """One snapshot: `files` references of rows, to `objects` of so many `bytes` in all.
 
     `place` tells databases of one name apart; snapshots of earlier versions have none. `lacking` counts references
@@ -40,8 +40,7 @@ class SnapshotInfo:
     made_at: dt.datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotList:
+class SnapshotList(Struct, frozen=True):
     """All snapshots, oldest first, and those that cannot be read; `notes` are sentences about some of them."""
 
     archive: str
@@ -50,8 +49,7 @@ class SnapshotList:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotFiles:
+class SnapshotFiles(Struct, frozen=True):
     """One snapshot, its files and those that it lacks, which are read from the archive as they are taken."""
 
     archive: str
@@ -60,8 +58,7 @@ class SnapshotFiles:
     lacking: Iterator[Lacking]
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotDocument:
+class SnapshotDocument(Struct, frozen=True):
     """The same as it is printed: files and what is lacking as the manifest has them."""
 
     archive: str

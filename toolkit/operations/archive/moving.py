@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from toolkit.core.archive_manifest import Address
 from toolkit.core.file_properties import Properties, decode_properties
@@ -52,8 +53,7 @@ _Archived = tuple[str, int, Properties | None]
 _ROWS = 500
 
 
-@dataclass
-class Mover:
+class Mover(Struct):
     """Moves what a push has archived."""
 
     catalogue: Catalogue

@@ -7,8 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.durations import show_duration
 from toolkit.core.parallel import in_parallel
@@ -36,8 +38,7 @@ ORPHAN_AGE = dt.timedelta(days=7)
 _SCHEMA = "CREATE TABLE needed (location TEXT PRIMARY KEY) WITHOUT ROWID;"
 
 
-@dataclass(frozen=True, slots=True)
-class OrphanResult:
+class OrphanResult(Struct, frozen=True):
     """Which orphans were removed, or (`dry_run`) would be, and what else the audit found. Sizes are in bytes.
 
     `younger` ones stay, and what another known database's rows point at is none of them. `findings` are all that is not
@@ -103,8 +104,7 @@ def remove_orphans(
 _REMOVED, _YOUNG, _NEEDED, _FAILED = "removed", "too young", "needed", "failed"
 
 
-@dataclass
-class _Removal:
+class _Removal(Struct):
     config: Config
     source: str
     backends: Backends

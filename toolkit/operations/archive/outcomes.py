@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 
 class Outcome(StrEnum):
@@ -34,8 +35,7 @@ class Outcome(StrEnum):
     UNRECOGNISED = "unrecognised object"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing worth telling. `table`, `column` and `key` name the row, if there is one; `object` the archive's."""
 
     outcome: Outcome

@@ -6,8 +6,10 @@ import datetime as dt
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.archive_manifest import FileEntry, Header
 from toolkit.core.archive_origins import Origins
@@ -69,8 +71,7 @@ def prune(
     return replace(result, dry_run=dry_run, requests=requests, seconds=seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class _Policy:
+class _Policy(Struct, frozen=True):
     """A policy, applied to each group of snapshots by itself."""
 
     run: Pruning

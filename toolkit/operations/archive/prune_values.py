@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from toolkit.operations.archive.listing import SnapshotInfo
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotVerdict:
+class SnapshotVerdict(Struct, frozen=True):
     """One snapshot and why it is kept; without a reason it goes. The policy is applied to each group by itself."""
 
     snapshot: SnapshotInfo
@@ -22,8 +22,7 @@ class SnapshotVerdict:
         return bool(self.reasons)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptMoves:
+class KeptMoves(Struct, frozen=True):
     """How many pushes with --move of a database of this name are not released, and why.
 
     Either it was at another `place`, or the metadata lacks these `columns`, so that their rows were not looked at.
@@ -34,8 +33,7 @@ class KeptMoves:
     columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PruneResult:
+class PruneResult(Struct, frozen=True):
     """What was removed, or (`dry_run`) would be. Sizes are in bytes.
 
     `moved_objects` are in no snapshot that stays, but kept because rows were pointed at them; `kept_moves` says of

@@ -7,8 +7,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.archive_manifest import FileEntry, Header, address_of, addresses_in
 from toolkit.core.archive_origins import UNMARKED, Origins, Owner
@@ -48,8 +50,7 @@ Judge = Callable[[Sequence[Header], Origins], tuple[SnapshotVerdict, ...]]
 """Says of each snapshot of an archive whether it stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """The rows that were looked at: whose, and which columns of theirs; the rows themselves are in the catalogue."""
 
     owner: Owner
@@ -109,8 +110,7 @@ def group_of(header: Header, origins: Origins) -> str:
     return origins.described(header) + (f" ({'; '.join(parts)})" if parts else "")
 
 
-@dataclass
-class Pruning:
+class Pruning(Struct):
     """Snapshots that go, and the objects that no other needs: what is needed and there stands in the catalogue.
 
     `damaged` are the snapshots that go although their manifests cannot be read; `left_out` says of a file of a push

@@ -7,8 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from toolkit.core.archive_manifest import FORMAT, OBJECT_GLOB, FileEntry, Header, Scope, new_snapshot_id
 from toolkit.core.durations import show_duration

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from toolkit.operations.archive.backends import JOBS
 
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
 
-@dataclass(frozen=True, slots=True)
-class PushOptions:
+class PushOptions(Struct, frozen=True):
     """How to push.
 
     `older_than`: only files of rows that were made so long ago, by their `created_at`; of tables without that column,
@@ -32,8 +32,7 @@ class PushOptions:
     jobs: int = JOBS
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnPush:
+class ColumnPush(Struct, frozen=True):
     """One column of files: how many references, to how many bytes; `younger` were left out, their age told by what."""
 
     table: str
@@ -44,8 +43,7 @@ class ColumnPush:
     age_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PushResult:
+class PushResult(Struct, frozen=True):
     """What was archived, or (`dry_run`) would be. Sizes are in bytes.
 
     `objects` counts each live file once: those `unchanged` since the last snapshot, those that rows already point at

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.archive_manifest import Header
 from toolkit.core.archive_origins import Origins
@@ -70,8 +72,7 @@ def _chosen(archive: Archive, text: str, headers: Sequence[Header], problems: Ma
     return found[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
+class _Named(Struct, frozen=True):
     """Those that were named go."""
 
     archive: Archive

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from toolkit.core.archive_manifest import Address, FileEntry
 from toolkit.operations.archive.outcomes import Outcome
@@ -13,8 +14,7 @@ from toolkit.operations.archive.rows import Cell, Reference, at_home, column_tex
 Place = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
+class Repair(Struct, frozen=True):
     """What one row is to hold, None for what it holds; and why some of its files were left out, if they were."""
 
     text: str | None = None
@@ -22,8 +22,7 @@ class Repair:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Repairer:
+class Repairer(Struct, frozen=True):
     """Decides by what a row holds, what the snapshot saw in it, and whether the files it names are there.
 
     A reference is lost when it is empty, points at this very content in the archive, or at what is not there; only

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 # At run time, too: `toolkit schema` reads what the results hold.
 from toolkit.core.archive_manifest import Scope
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from toolkit.core.tables import Conditions
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreOptions:
+class RestoreOptions(Struct, frozen=True):
     """Where to, and what of it.
 
     Without `backend` and `directory`, every file goes where it was; `backend` is the key of a live store, or such a key
@@ -52,8 +52,7 @@ class RestoreOptions:
         return shown or (str(self.directory) if self.directory else "where they were")
 
 
-@dataclass(frozen=True, slots=True)
-class RowRepair:
+class RowRepair(Struct, frozen=True):
     """One row's column of files: what it held, and what it holds now (or would hold); as JSON text."""
 
     table: str
@@ -63,8 +62,7 @@ class RowRepair:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreResult:
+class RestoreResult(Struct, frozen=True):
     """What was restored, or (`dry_run`) would be. Sizes are in bytes.
 
     `database` and `scope` say which rows the snapshot is of. `files` counts places, each once: `written`, there already

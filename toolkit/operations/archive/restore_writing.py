@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import field
 
 from toolkit.core.archive_manifest import Address
 from toolkit.core.file_properties import decode_properties
@@ -37,8 +37,7 @@ class _NotReadError(Exception):
     """An object of the archive that cannot be read, as opposed to a file that cannot be written."""
 
 
-@dataclass
-class RestoreWriting:
+class RestoreWriting(msgspec.Struct):
     """Writes what the plan in the catalogue says; `repaired` are the rows that were changed."""
 
     run: RestoreRun

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from toolkit.core.parallel import in_parallel
 from toolkit.core.progress import Progress, Silent
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class RotateResult:
+class RotateResult(Struct, frozen=True):
     """What was encrypted anew, or (`dry_run`) would be; keys are told by their ids, sizes in bytes.
 
     `findings` are objects that are damaged: they stay as they are, and the old keys are needed still.
@@ -80,8 +81,7 @@ def rotate_key(
     return replace(result, requests=objects.requests, seconds=time.perf_counter() - started)
 
 
-@dataclass
-class _Rotation:
+class _Rotation(Struct):
     """Objects on their way from one key to another: nothing is removed that is not there anew."""
 
     store: EncryptedStore

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -53,8 +52,7 @@ _NUMBER = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] 
 _MOVED = msgspec.json.Decoder(_Moved)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True):
     """One file as a row refers to it. `backend` and `path` are where it is; `origin` where it was before a move."""
 
     backend: str
@@ -82,8 +80,7 @@ class Reference:
         return properties_of_row(self.content_type, bytes(self.metadata))
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True):
     """One row's column of files. `held` is its text; `problem` says why it names no files, if it does not."""
 
     table: str

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from msgspec import Struct
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.condition_columns import condition_columns
@@ -24,16 +25,14 @@ if TYPE_CHECKING:
 _AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """A row that meets the conditions: there now, or (`gone`) by its key, which is all that is known of it."""
 
     key: str
     gone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """The rows of one table that meet its conditions. `untold`: why nobody knows which of those that are gone do."""
 
     database: Database

@@ -15,6 +15,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from toolkit.config import Config, load_config
 from toolkit.core.archive_manifest import Address
 from toolkit.core.parallel import in_parallel
@@ -39,8 +41,7 @@ PART_BYTES = 256 << 20
 """Bytes of one part, about; a larger file is one by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """What all parts of one push have in common; of stores, the names.
 
     By `lock`, that of the push, a worker knows the archive, and that it is still wanted. `asks`: which kinds of objects
@@ -70,8 +71,7 @@ class SendPart:
         return f"part {self.number} of the files ({len(self.items)}, from {self.items[0].path!r} on)"
 
 
-@dataclass(frozen=True, slots=True)
-class SentPart:
+class SentPart(msgspec.Struct, frozen=True):
     """What became of them; `requests`: how often stores were asked, by kind."""
 
     number: int
@@ -83,8 +83,7 @@ class SentPart:
 # -- where the command was given --------------------------------------------------------------------------------------
 
 
-@dataclass
-class PartSender:
+class PartSender(msgspec.Struct):
     """Has workers send what the catalogue says is to be read."""
 
     sender: Sender
@@ -92,8 +91,8 @@ class PartSender:
     config: Config
     source: str
     store: str
-    requests: Counter[str] = field(default_factory=Counter)
-    unread: dict[int, str] = field(default_factory=dict)
+    requests: Counter[str] = msgspec.field(default_factory=Counter)
+    unread: dict[int, str] = {}
     """Files that workers could not read, and why."""
 
     def send(self, lock: Lock) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from toolkit.core.archive_manifest import address_of
 from toolkit.engines import connect
@@ -51,8 +52,7 @@ def require_apart(backends: Backends, metadata: MetaData, named: Iterable[str]) 
             )
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """A database whose rows may point at live files, and the models that say which of its columns do."""
 
     database: Database

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from toolkit.errors import ConfigurationError
 from toolkit.operations.archive.backends import UNKNOWN
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 _OF_A_PROCESS, _OF_A_MACHINE = "memory:", "file:"
 
 
-@dataclass(frozen=True, slots=True)
-class StorePlace:
+class StorePlace(Struct, frozen=True):
     """A store's name, and its location: bucket and server, without credentials."""
 
     name: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -52,8 +51,7 @@ Pointer = tuple[str, str, str, str, str]
 NEW, SAME, OTHER, DONE, FAILED = "to be written", "same", "other content", "written", "failed"
 
 
-@dataclass
-class Targets:
+class Targets(msgspec.Struct):
     """The places of one restore, in its catalogue: in live stores (`place` says where), or in a directory."""
 
     catalogue: Catalogue

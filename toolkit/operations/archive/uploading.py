@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from toolkit.core.archive_manifest import Address
 from toolkit.core.parallel import MEMORY_BYTES, STREAM_BYTES, Memory, Stop
@@ -42,8 +44,7 @@ class _ChangedError(Exception):
     """A live file that was changed while it was read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """A live file as it was looked at; `algorithms` are those by which rows know it, but for SHA-256."""
 
     id: int
@@ -55,8 +56,7 @@ class Item:
     algorithms: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """What became of a file. `stored`: its size as zstd, None if it lies there plain; `written`: it was not there."""
 
     item: Item
@@ -84,8 +84,7 @@ class Contents(Protocol):
 Again = Callable[[], Iterable[bytes] | memoryview]
 
 
-@dataclass
-class Uploader:
+class Uploader(Struct):
     """Sends files, each once, also where several are sent at once."""
 
     contents: Contents

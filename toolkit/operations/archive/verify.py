@@ -6,9 +6,10 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from toolkit.core.archive_manifest import SNAPSHOTS, Address, FileEntry, address_of
 from toolkit.core.archive_origins import Origins
@@ -42,8 +43,7 @@ CREATE TABLE told (key TEXT, tbl TEXT, col TEXT, row TEXT, PRIMARY KEY (key, tbl
 )
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyResult:
+class VerifyResult(Struct, frozen=True):
     """What was looked at, and all that is not as it should be.
 
     `files` and `bytes` are those of the snapshots, each object once; `read_data` says that each was read and hashed,
@@ -142,8 +142,7 @@ def _without_key(seen: Watched, read_data: bool, started: float) -> VerifyResult
     return told(seen.archive, (), read_data, None, seen.objects, seen.bytes, good, seen.findings, (), elapsed)
 
 
-@dataclass
-class _Verification:
+class _Verification(Struct, dict=True):
     """One verification: what is wanted and what is there stand in the catalogue."""
 
     archive: Archive

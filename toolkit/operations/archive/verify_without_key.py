@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from toolkit.core.parallel import in_parallel
 from toolkit.errors import MissingObjectError, StoreError
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from toolkit.core.progress import Progress
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """All objects of an encrypted archive, whatever they are, their bytes as stored, and what is wrong with some."""
 
     archive: str

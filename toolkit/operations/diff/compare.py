@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field, structs
 
 from toolkit.compute.changes import compare, compare_rows
 from toolkit.core.changes import Changes
@@ -61,8 +62,7 @@ class Status(StrEnum):
     FAILED = "could not be compared"
 
 
-@dataclass(frozen=True, slots=True)
-class TableDiff:
+class TableDiff(Struct, frozen=True):
     """One table, in rows, with the digests of both sides. `reason` says why it could not be compared."""
 
     table: str
@@ -78,8 +78,7 @@ class TableDiff:
     target_digest: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DiffResult:
+class DiffResult(Struct, frozen=True):
     """What was found; an error is never a difference, nor equality. `warnings` tell what was not compared.
 
     Tables and columns have the models' names; `renamed` has the target's, where it has others.
@@ -139,7 +138,7 @@ def diff(
         config, source, target, wanted, convert, show_pii=show_pii, progress=progress, workers=workers
     ) as comparison:
         found = tuple(
-            replace(table, rows=tuple(differences(rows)))
+            structs.replace(table, rows=tuple(differences(rows)))
             for table, differences in comparison.tables(where, columns, where_source)
         )
         return DiffResult(
@@ -152,8 +151,7 @@ def diff(
         )
 
 
-@dataclass(frozen=True)
-class Differences:
+class Differences(Struct, frozen=True):
     """A table's rows that differ; called, it yields so many of them, ordered by key. No changes: not in both."""
 
     spec: TableSpec
@@ -181,11 +179,11 @@ class Comparison:
         workers: WorkerOptions | None = None,
     ) -> None:
         config = config.of(source, target)
-        wanted = replace(wanted or Wanted(), convert=(*config.convert, *convert))
+        wanted = structs.replace(wanted or Wanted(), convert=(*config.convert, *convert))
         self._databases = (config.database(source), config.database(target))
         self._parallel = workers and Parallel(config, self._databases, workers)
         with Chosen.of_both(config, *self._databases, wanted, compares=True) as chosen:
-            self._chosen = replace(chosen, source=None)
+            self._chosen = structs.replace(chosen, source=None)
         self._is_named = bool(wanted.tables)
         self._project = self._chosen.project
         self._names = self._chosen.renames

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
+from msgspec import field
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.json_columns import format_column
@@ -34,8 +35,7 @@ def with_kind(keys: pa.Table, kind: str) -> pa.Table:
     return keys.append_column(KIND_FIELD, pa.array([kind] * keys.num_rows, pa.string()))
 
 
-@dataclass(frozen=True)
-class Masking:
+class Masking(msgspec.Struct, frozen=True):
     """Which columns are masked, by table, in the models' names; `hidden` are those of which a value was."""
 
     columns: Mapping[str, Collection[str]]
@@ -60,8 +60,7 @@ class Masking:
         return tuple(TransferWarning(outcome, table, reason, column) for table, column in self.hidden)
 
 
-@dataclass(frozen=True)
-class ShownRows:
+class ShownRows(msgspec.Struct, frozen=True):
     """Rows of a `source` and a `target`, None while it has no tables; `names` has the models' names of the tables."""
 
     source: Source

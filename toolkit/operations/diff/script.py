@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import structs
 
 from toolkit.compute.changes import compare_rows
 from toolkit.core.batches import BATCH_ROWS
@@ -94,7 +95,7 @@ def diff_sql(
         with whole_file(script) as file:
             for part in writer.parts(one, other, [each.place for each in comparison.unmodelled]):
                 file.write(part)
-        found = tuple(replace(table, rows=tuple(differences(rows))) for table, differences in compared)
+        found = tuple(structs.replace(table, rows=tuple(differences(rows))) for table, differences in compared)
         return DiffResult(
             comparison.source.name,
             comparison.target.name,
@@ -140,7 +141,7 @@ def _sorted_out(differences: Differences, comparison: Comparison) -> Part:
     if spec.where is None:
         return spec, changes
     assert changes.removed is not None
-    changes = replace(changes, removed=without_present(spec, changes.removed, comparison.rows))
+    changes = structs.replace(changes, removed=without_present(spec, changes.removed, comparison.rows))
     if not changes.new.num_rows:
         return spec, changes
     whole = spec.without_conditions().project(spec.key)
@@ -149,7 +150,9 @@ def _sorted_out(differences: Differences, comparison: Comparison) -> Part:
     moved = pa.Table.from_batches(only(changes.new.to_batches(), there), changes.new.schema)
     known = {tuple(row.values()) for row in there.to_pylist()}
     mask = pa.array([tuple(row.values()) not in known for row in keys.to_pylist()], pa.bool_())
-    return spec, replace(changes, new=changes.new.filter(mask), changed=pa.concat_tables([changes.changed, moved]))
+    return spec, structs.replace(
+        changes, new=changes.new.filter(mask), changed=pa.concat_tables([changes.changed, moved])
+    )
 
 
 def _rewrites(changes: Changes) -> bool:

@@ -7,10 +7,10 @@ import io
 import re
 import warnings
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from sqlalchemy.exc import SQLAlchemyError
 
 from toolkit.core.progress import Silent
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from toolkit.operations.project import Project
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """Advanced Alchemy's Alembic commands on one database, silent, with the configured metadata."""
 
     database: Database

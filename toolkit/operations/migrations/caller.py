@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from advanced_alchemy.base import metadata_registry
 from alembic import context
 from alembic.util import CommandError
+from msgspec import Struct
 from sqlalchemy import URL, make_url
 
 from toolkit.config import load_config
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(Struct, frozen=True, dict=True):
     """What the one who runs it has said; what it has not is as the project around `alembic.ini` is configured."""
 
     alembic: Any

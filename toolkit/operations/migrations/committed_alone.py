@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _SHOWN = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where in a migration an error came from, which migration that is, and the one before it."""
 
     file: str
@@ -19,8 +19,7 @@ class Place:
     is_downgrade: bool
 
 
-@dataclass(slots=True)
-class Standing:
+class Standing(Struct):
     """What was committed: migrations with their records, statements of the one that failed, and what may have been."""
 
     title: str

@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from alembic.operations import Operations, ops
 from alembic.operations.base import BatchOperations
 from alembic.runtime.migration import MigrationContext
+from msgspec import Struct, field
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -45,8 +45,7 @@ Place = tuple[str | None, str]
 """A table's schema and name."""
 
 
-@dataclass(slots=True)
-class DeclaredTable:
+class DeclaredTable(Struct):
     """One table, as far as the migrations say of what it is made."""
 
     columns: dict[str, Column[Any]] = field(default_factory=dict)
@@ -107,8 +106,7 @@ class DeclaredTable:
         return table
 
 
-@dataclass(slots=True)
-class Declared:
+class Declared(Struct):
     """All tables of a history."""
 
     tables: dict[Place, DeclaredTable] = field(default_factory=dict)

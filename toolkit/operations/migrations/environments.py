@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from sqlalchemy import Column, MetaData, String, Table
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ _OWN_MODULES = ("toolkit.migration_environment", "toolkit.operations.migration_e
 """Where an `env.py` has this package's from: the public path, and the one of earlier versions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """What can be told of an `env.py` without running it.
 
     `takes_engine`: it runs on the engine that it is given, as this package's and Advanced Alchemy's synchronous one do.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alembic import command
+from msgspec import Struct
 
 from toolkit.errors import MigrationError
 from toolkit.operations.migrations.alembic_session import alembic_session, require_one_database
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from toolkit.core.progress import Progress
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """One migration of the history."""
 
     revision: str
@@ -44,8 +43,7 @@ class Revision:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class NewDirectory:
+class NewDirectory(Struct, frozen=True):
     """A migrations directory that was made."""
 
     directory: Path

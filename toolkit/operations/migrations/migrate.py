@@ -7,10 +7,10 @@ statements that change a schema are part of one.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from sqlalchemy import inspect
 from sqlalchemy.exc import SAWarning
 
@@ -45,8 +45,7 @@ if TYPE_CHECKING:
     from toolkit.core.progress import Progress
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Struct, frozen=True):
     """What an upgrade, a downgrade or a stamp did; with `sql` nothing, and these are the statements."""
 
     database: str
@@ -56,8 +55,7 @@ class Migration:
     sql: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentRevision:
+class CurrentRevision(Struct, frozen=True):
     """Where a database stands, and where an upgrade leads; `None` is before the first migration."""
 
     database: str
@@ -70,8 +68,7 @@ class CurrentRevision:
         return self.revision == self.head
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """The differences between a database and the models, in words, and what could not be compared."""
 
     database: str
@@ -79,8 +76,7 @@ class Check:
     not_compared: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """The tables that were there and are no more."""
 
     database: str

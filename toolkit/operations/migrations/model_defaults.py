@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from toolkit.core.plan import NOT_CARRIED, TransferWarning
 from toolkit.core.sql_terms import Untranslatable
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 _PROBE = "toolkit_probe"
 
 
-@dataclass(frozen=True)
-class MadeDefault:
+class MadeDefault(Struct, frozen=True):
     """A column's default that the database does not take as it is: `sql` is what is made of it, None for nothing."""
 
     column: sa.Column[Any]

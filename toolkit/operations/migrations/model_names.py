@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy.sql.elements import conv
 
 from toolkit.core.plan import NOT_CARRIED, TransferWarning
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 Named = sa.Constraint | sa.Index
 
 
-@dataclass(frozen=True)
-class MadeName:
+class MadeName(Struct, frozen=True):
     """A constraint or an index, and what it is called in a database that has its name already."""
 
     part: Named

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
+from msgspec import Struct, field
 from sqlalchemy.engine.reflection import Inspector
 
 from toolkit.core.implicit_names import implicit_name
@@ -41,8 +41,7 @@ _IS_DECLARED, _IS_SAID = "toolkit_declared", "toolkit_said"
 _PLUGIN = "alembic.autogenerate.toolkit"
 
 
-@dataclass(slots=True)
-class Comparison:
+class Comparison(Struct):
     """One comparison of a database with the models, and what it found out of the words for what is there."""
 
     declared: Declared = field(default_factory=Declared)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from sqlalchemy import inspect
 
 from toolkit.compute.scratch import scratch_directory
@@ -170,8 +170,7 @@ def tables_to_make(metadata: MetaData, exclude: Collection[str]) -> list[Table]:
     return wanted
 
 
-@dataclass(frozen=True, slots=True)
-class _SchemaState:
+class _SchemaState(Struct, frozen=True):
     """What `ensure_schema` has to know of a database."""
 
     is_empty: bool

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from toolkit.config import load_config
 from toolkit.engines import connect
@@ -26,8 +27,7 @@ _PAUSE_SECONDS = 0.3
 _ROUNDS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """Whether a worker reaches a database, the same one as from here; how long that took, or why it does not."""
 
     database: str
@@ -35,8 +35,7 @@ class Reach:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoreReach:
+class StoreReach(Struct, frozen=True):
     """Whether a worker lists a store, the same one as from here and with its keys; how long that took, or why not."""
 
     store: str
@@ -44,8 +43,7 @@ class StoreReach:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerCheck:
+class WorkerCheck(Struct, frozen=True):
     """One worker: where it runs, its versions, the databases, and the stores."""
 
     worker: str
@@ -55,8 +53,7 @@ class WorkerCheck:
     stores: tuple[StoreReach, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WorkersCheck:
+class WorkersCheck(Struct, frozen=True):
     """All workers that answered; `expected` is how many the cluster says that it has."""
 
     address: str
@@ -71,16 +68,14 @@ class WorkersCheck:
         return databases and stores and bool(self.workers)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a worker is to reach."""
 
     databases: tuple[Place, ...] = ()
     stores: tuple[StorePlace, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What processes of this machine are told of: databases, and stores."""
 
     databases: Mapping[str, Database]

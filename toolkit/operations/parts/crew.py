@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, structs
 
 from toolkit.engines.contract import PART_BYTES, Part, ReadsInParts, SharesSnapshot
 from toolkit.errors import ConfigurationError, WorkersError
@@ -25,8 +27,7 @@ CONNECTIONS_A_PART = 2
 """What a part opens to one database at most: to read rows, and to ask the server beside."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerOptions:
+class WorkerOptions(Struct, frozen=True):
     """Where workers are, and how much they may take: connections to a database, bytes of a part."""
 
     address: str
@@ -35,8 +36,7 @@ class WorkerOptions:
     is_insecure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Crew:
+class Crew(Struct, frozen=True):
     """Workers at work."""
 
     executor: Executor
@@ -77,7 +77,7 @@ class Crew:
                 f"{connection.name}: several processes cannot read a database of this kind as of one moment.",
                 "Run without --workers.",
             )
-        return replace(found, shared=connection.share())
+        return structs.replace(found, shared=connection.share())
 
     def named(self, connection: Connection) -> Place:
         """A database as workers are told of it.

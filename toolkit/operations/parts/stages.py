@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct
 
 from toolkit.core.digest import TableDigest
 from toolkit.engines.contract import SharesSnapshot
@@ -27,8 +29,7 @@ ROUNDS = 3
 """How often parts whose connection was lost are tried again."""
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """One table's: `own` is the table at the source, and `spec` at the target."""
 
     crew: Crew
@@ -126,8 +127,7 @@ class Stage:
         return found
 
 
-@dataclass(frozen=True)
-class StagedOrigin:
+class StagedOrigin(Struct, frozen=True):
     """A database's rows, of which some tables are read where others have brought them: beside the target's own."""
 
     whole: DatabaseOrigin
@@ -149,8 +149,7 @@ class StagedOrigin:
         return _StagedSource(self.whole.against(target), self.stages, self.reader)
 
 
-@dataclass(frozen=True)
-class _StagedSource:
+class _StagedSource(Struct, frozen=True):
     whole: Source
     stages: Mapping[str, Stage]
     reader: Connection

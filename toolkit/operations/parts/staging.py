@@ -11,8 +11,10 @@ import datetime as dt
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from toolkit.core.plan import TableResult, TransferWarning
 from toolkit.engines import connect
@@ -39,8 +41,7 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer.request import Transfer
 
 
-@dataclass
-class Staging:
+class Staging(Struct, dict=True):
     """Workers for a sync; `resume` names a run that was interrupted, `restart` removes such runs."""
 
     crew: Crew
@@ -117,8 +118,7 @@ def _unable(name: str) -> ConfigurationError:
     )
 
 
-@dataclass(frozen=True)
-class _Work:
+class _Work(Struct, frozen=True):
     """One run, with both databases open: the source as of one moment, the target with the right to write."""
 
     asked: Staging

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
+from msgspec import Struct
 from sqlalchemy import Column, MetaData
 from sqlalchemy import Table as SQLAlchemyTable
 
@@ -41,8 +42,7 @@ Context = Mapping[str, Database] | None
 """The databases by name, for processes of this machine; others have their own settings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A database as workers are told of it: its name, what it is known by, and whose snapshot to join."""
 
     name: str
@@ -50,8 +50,7 @@ class Place:
     shared: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DigestPart:
+class DigestPart(Struct, frozen=True):
     """A part whose digest is wanted, by so many segments; `side` is for whoever asks."""
 
     place: Place
@@ -125,8 +124,7 @@ def require_place(connection: Connection, place: Place) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FillPart:
+class FillPart(Struct, frozen=True):
     """A part that is to be copied into a run's new table."""
 
     place: Place
@@ -140,8 +138,7 @@ class FillPart:
         return f"part {self.part.number} of {self.spec.name} into {self.goal.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Struct, frozen=True):
     """A part that is to be tried again, and why."""
 
     part: int
@@ -162,8 +159,7 @@ def fill_part(given: FillPart, context: Context) -> Loaded | Again:
         return Again(given.part.number, f"{error.fact} {error.advice}")
 
 
-@dataclass(frozen=True, slots=True)
-class WritePart:
+class WritePart(Struct, frozen=True):
     """A part that is to be written into files, for a run that whoever asks will commit."""
 
     place: Place
@@ -183,8 +179,7 @@ def write_part(given: WritePart, context: Context) -> WrittenPart:
         return target.write_part(given.spec, given.run, given.part.number, rows)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckPart:
+class CheckPart(Struct, frozen=True):
     """A part that an interrupted run has written: whether it is there, and the source's rows are still those."""
 
     place: Place
@@ -209,8 +204,7 @@ def check_part(given: CheckPart, context: Context) -> tuple[int, WrittenPart | N
             return given.part.number, None, "is not there as it was written"
 
 
-@dataclass(frozen=True, slots=True)
-class RewritePart:
+class RewritePart(Struct, frozen=True):
     """Files of a table that are to be written anew with rows of the source."""
 
     place: Place

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.engine_type import EngineType
@@ -60,16 +60,14 @@ def _folding_type(type_: sa.types.TypeEngine[Any], source: SchemaFeatures) -> st
     return name if name.upper() == source.sql.folding_type else None
 
 
-@dataclass(frozen=True, slots=True)
-class Computation:
+class Computation(Struct, frozen=True):
     """What a generated column is, and from which columns."""
 
     text: str
     used: frozenset[str]
 
 
-@dataclass
-class TableMaking:
+class TableMaking(Struct, dict=True):
     """A table of the source's, and what is told of it while it is made in the target."""
 
     table: sa.Table

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, UnaryExpression
@@ -24,8 +24,7 @@ _ORDERS: dict[Any, Any] = {
 _PLAIN_METHODS = (None, "btree", "hash")
 
 
-@dataclass
-class KeysMaking:
+class KeysMaking(Struct):
     """What a table demands of its rows, and its indexes, in the target."""
 
     making: TableMaking

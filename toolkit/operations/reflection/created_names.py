@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 
 from toolkit.core.schema import Note
 from toolkit.core.sql_terms import lower_ascii
@@ -16,8 +16,7 @@ from toolkit.engines.contract import SchemaFeatures
 _MARK_DIGITS = 8
 
 
-@dataclass
-class Names:
+class Names(Struct):
     """The names in one target; those of tables and indexes are taken by schema, or in the whole database."""
 
     features: SchemaFeatures

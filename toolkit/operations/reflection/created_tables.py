@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 
 from toolkit.core.numbering import have_one_numbered
 from toolkit.core.schema import Note, Schema
@@ -19,8 +20,7 @@ from toolkit.operations.reflection.created_names import Names
 from toolkit.operations.reflection.created_numbers import numbered_key
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(Struct, frozen=True):
     """A schema as a target can have it, in the source's names; `renames` has the target's, where they are others.
 
     `types` tells of columns whose values it has as text, or documents.

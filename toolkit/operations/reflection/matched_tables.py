@@ -8,10 +8,10 @@ type is just what would be made there of the source's (text for `inet`): then th
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 
 from toolkit.core.engine_type import EngineType, StorageType
 from toolkit.core.schema import Note, Schema
@@ -22,8 +22,7 @@ from toolkit.engines.portable.type_texts import type_text
 from toolkit.engines.registry import engine_of_dialect
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(Struct, frozen=True):
     """A database's tables, beside the connection that they were found by."""
 
     connection: Connection
@@ -35,8 +34,7 @@ class Side:
         return self.schema.metadata.tables
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A table of both, and by the source's names, its columns that both have, and those that both generate."""
 
     source: sa.Table
@@ -63,8 +61,7 @@ class Pair:
         return tuple(each.name for each in self.target.columns if each.name not in known)
 
 
-@dataclass(frozen=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """The tables of both in one metadata, under the source's names; of those of one side, as that has them."""
 
     metadata: sa.MetaData
@@ -166,8 +163,7 @@ def _pair(source: sa.Table, target: sa.Table, rename: Mapping[str, str], exclude
     )
 
 
-@dataclass(frozen=True)
-class _Types:
+class _Types(Struct, frozen=True):
     """Of which type a column is, that two databases have."""
 
     source: Side

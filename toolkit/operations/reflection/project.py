@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from toolkit.core.progress import SILENT, Progress
 from toolkit.core.renames import Renames
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
     from toolkit.operations.reflection.requested_tables import Wanted
 
 
-@dataclass(frozen=True)
-class ReflectedProject(Project):
+class ReflectedProject(Project, frozen=True, dict=True):
     """A project whose tables were found in its databases, of which no migrations are known."""
 
     reflection: Reflection
@@ -63,8 +64,7 @@ class ReflectedProject(Project):
             return connection.definitions(tables)
 
 
-@dataclass(frozen=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """A project, and which of its tables a command works on, by which names.
 
     `excluded` are tables of the project that are not to be made, `rename` the target's names, where they are others.

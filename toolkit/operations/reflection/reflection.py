@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from shlex import quote as shell
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 
 from toolkit.core.plan import NOT_CARRIED, TransferWarning
 from toolkit.core.progress import SILENT, Progress
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from toolkit.engines.contract import Configured, Connection
 
 
-@dataclass(frozen=True)
-class Reflection:
+class Reflection(Struct, frozen=True):
     """The tables to work on, in the source's names; `names` are those that were asked for, or all that can be.
 
     `renames` has the target's names of tables and columns, where they are others. `is_made`: the target has none of

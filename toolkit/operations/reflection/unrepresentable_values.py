@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.inspection import MisfitCount
 from toolkit.core.sifted import Sifted
@@ -50,7 +52,7 @@ def unfit(
         found = [*_values(connection, kind, spec, types, measures), *_nulls(spec, measures), *found]
     hides_keys = any(name in masked for name in spec.key)
     return tuple(
-        replace(
+        structs.replace(
             each,
             first_key=MASK if hides_keys and each.first_key else each.first_key,
             first_value=MASK if each.column in masked else each.first_value,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, field
 
 from toolkit.core.plan import TransferWarning
 from toolkit.errors import (
@@ -28,8 +29,7 @@ BRIEF_SECONDS = 0.5
 _DOUBTFUL = (MissingParentError, UniqueConflictError, VerificationError)
 
 
-@dataclass
-class Attempts:
+class Attempts(Struct):
     """The attempts of one run, and what the last one left for the next.
 
     - The first keeps nobody from writing while it compares, and only those who write the same rows while it writes.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from shlex import quote as shell
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
+from msgspec import Struct, field
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.conversion_columns import converted_column
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
 _STORED = LogicalType(Kind.STORED)
 
 
-@dataclass(frozen=True)
-class Conversions:
+class Conversions(Struct, frozen=True):
     """By table and column, how stored values become the model's; `given` are tables that this very run was told of."""
 
     by_table: Mapping[str, Mapping[str, Conversion]] = field(default_factory=dict)
@@ -129,8 +129,7 @@ def _as_stored(column: ColumnSpec) -> ColumnSpec:
     return replace(column, type=_STORED, declared=sa.types.NullType())
 
 
-@dataclass(frozen=True, slots=True)
-class _Converted:
+class _Converted(Struct, frozen=True):
     """Rows after their conversion: what lost something by column, what could not be converted by column and row."""
 
     batch: pa.RecordBatch

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from msgspec import structs
 
 from toolkit.compute.changes import compare_rows
 from toolkit.core.batches import BATCH_ROWS, copied
@@ -145,7 +146,7 @@ def _lost_parents(plan: TablePlan, plans: Sequence[TablePlan]) -> bool:
 def _in_one_piece(options: Options, cyclic: Collection[str], progress: Progress) -> Options:
     if options.commit_every:
         progress.note(f"{', '.join(sorted(cyclic))}: refer to tables after them, so all is one commit.")
-    return replace(options, commit_every=None)
+    return structs.replace(options, commit_every=None)
 
 
 def _whole(plan: TablePlan, written: TableDigest) -> TableDigest:
@@ -175,7 +176,7 @@ def _write(
             sent, arrived = _load(plan, source, target, options, progress)
         else:
             sent, arrived = _merge(plan, source, target, options, progress)
-    return replace(
+    return structs.replace(
         planned(plan),
         seconds=plan.seconds + time.perf_counter() - started,
         verified=sent is not None,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from msgspec import Struct
 
 from toolkit.compute.changes import compare_rows
 from toolkit.compute.multisets import compare_multisets
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer.sources import RowSource, Source, SourceTables
 
 
-@dataclass(frozen=True, slots=True)
-class GeneratedOtherwise:
+class GeneratedOtherwise(Struct, frozen=True):
     """A table of which so many rows have other values in generated columns; `first` is one of them, in words.
 
     Where the source's values cannot even be read as the models say, `rows` is None, and `first` says why.

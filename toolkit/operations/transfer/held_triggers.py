@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from toolkit.core.plan import TransferWarning
 from toolkit.errors import PrivilegeError
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from toolkit.engines.contract import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class HeldTriggers:
+class HeldTriggers(Struct, frozen=True):
     """The tables whose triggers are held while rows are written, and what that means for each."""
 
     specs: Sequence[TableSpec] = ()

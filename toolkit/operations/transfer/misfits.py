@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from shlex import quote as shell
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.sifted import BadValue, Sifted, as_error
@@ -41,15 +42,13 @@ if TYPE_CHECKING:
 _KEPT_ROWS = 100
 
 
-@dataclass
-class _Group:
+class _Group(Struct):
     advice: str
     count: int = 0
     rows: list[MisfitRow] = field(default_factory=list)
 
 
-@dataclass
-class Misfits:
+class Misfits(Struct):
     """The values that were found so far, by table, column and reason."""
 
     groups: dict[tuple[str, str, str], _Group] = field(default_factory=dict)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.errors import ConfigurationError
@@ -24,8 +26,7 @@ class Mode(StrEnum):
         return self in (Mode.REPLACE, Mode.SOFT_DELETE)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How to write. `commit_every` (rows) trades all-or-nothing for commits in between.
 
     `mode`: by default rows are inserted or updated, and those that only the target has stay; `insert` refuses rows

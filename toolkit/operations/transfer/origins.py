@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from toolkit.operations.transfer.matching import MatchedSource
 
@@ -40,8 +41,7 @@ class Files(Protocol):
         """Write those that are lacking."""
 
 
-@dataclass(frozen=True)
-class DatabaseOrigin:
+class DatabaseOrigin(Struct, frozen=True):
     """Rows of an open database; `match` names, by table, the columns that recognise them instead of the primary key."""
 
     tables: SourceTables

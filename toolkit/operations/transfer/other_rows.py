@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from msgspec import Struct
 
 from toolkit.compute.changes import compare_rows
 from toolkit.core.digest import TableDigest, keyed_digests
@@ -26,8 +26,7 @@ _UNSEEN = "Of the {:,} that only {} has, it was not looked whether a trigger cha
 _CHANGED = "Of the {:,} that only {} has, a trigger or a foreign key changed some as others were written. "
 
 
-@dataclass(frozen=True, slots=True)
-class OtherRows:
+class OtherRows(Struct, frozen=True):
     """Those of a table by their keys, and what they were before anything was written; no keys of too many."""
 
     spec: TableSpec

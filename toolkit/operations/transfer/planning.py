@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from msgspec import Struct, field, structs
 
 from toolkit.compute.changes import compare, compare_rows
 from toolkit.core.digest import DIGEST_FIELD, digest_schema, keyed_digests
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
 _LOOKED_UP_ROWS = 100_000
 
 
-@dataclass(frozen=True)
-class Plans:
+class Plans(Struct, frozen=True):
     """What is to be written from where, table by table, and how far the source has come."""
 
     source: Source
@@ -134,8 +134,7 @@ def _watermarks(request: Transfer, destination: Connection) -> Watermarks | None
     return Watermarks.between(request.since, source, destination, request.specs, request.running, staying)
 
 
-@dataclass(frozen=True)
-class _Comparison:
+class _Comparison(Struct, frozen=True):
     """A source and a target, table by table."""
 
     source: Source
@@ -168,7 +167,7 @@ class _Comparison:
             if few
             else compare(spec, unseen if unseen.seen else changed, held)
         )
-        found = merge_plan(spec, replace(changes, target_only=0, unchanged=changes.unchanged + unseen.known))
+        found = merge_plan(spec, structs.replace(changes, target_only=0, unchanged=changes.unchanged + unseen.known))
         return replace(found, seconds=time.perf_counter() - started, since=since)
 
     def _keep_present(self, found: TablePlan) -> TablePlan:

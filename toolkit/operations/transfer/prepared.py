@@ -6,11 +6,11 @@ import errno
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from msgspec import Struct
 
 from toolkit.compute.scratch import scratch_directory
 from toolkit.core.plan import Action
@@ -30,8 +30,7 @@ _SPARE_BYTES = 256 << 20
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
-@dataclass(frozen=True)
-class PreparedSource:
+class PreparedSource(Struct, frozen=True):
     """A source of which the rows to be written lie in temporary files."""
 
     source: Source

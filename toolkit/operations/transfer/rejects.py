@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct, field
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import DIGEST_FIELD, TableDigest, digest_batches, digest_schema, keyed_digests, row_digests
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 Key = tuple[Any, ...]
 
 
-@dataclass
-class RejectedRows:
+class RejectedRows(Struct):
     """Those of one table: their keys, as far as these can be read, and the lines of their file.
 
     The file has the models' names, which `names` has by those of the target, if it has others.
@@ -123,8 +122,7 @@ class RejectedRows:
         self.lines.append(f"{{{','.join(f'{json.dumps(name)}:{text}' for name, text in members.items())}}}")
 
 
-@dataclass
-class Rejects:
+class Rejects(Struct):
     """The rows that are left out, by table, and the directory where they are put."""
 
     directory: Directory
@@ -234,8 +232,7 @@ def plain(value: Any) -> Any:
     return value if value is None or type(value) in (bool, int) else str(value)
 
 
-@dataclass(frozen=True)
-class WithoutRejected:
+class WithoutRejected(Struct, frozen=True):
     """A source without the rows that are left out."""
 
     source: Source
@@ -247,8 +244,7 @@ class WithoutRejected:
         return rows if rejected is None or not rejected.lines else KeptRows(spec, rows, rejected)
 
 
-@dataclass(frozen=True)
-class KeptRows:
+class KeptRows(Struct, frozen=True, dict=True):
     """Rows of a table without those that are rejected."""
 
     spec: TableSpec

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from shlex import quote as shell
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from toolkit.engines import connect
 from toolkit.errors import ConfigurationError, KeylessRowsError
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer.request import TransferResult
 
 
-@dataclass(frozen=True)
-class Elsewhere:
+class Elsewhere(Struct, frozen=True):
     """The tables that are worked on in the names that the target has for them; without `names`, the models' own."""
 
     project: Project
@@ -78,7 +79,7 @@ class Elsewhere:
             replace(own, columns=tuple(map(_with_type, own.columns, spec.columns)))
             for own, spec in zip(self.models, specs, strict=True)
         )
-        return replace(self, specs=specs, models=models)
+        return structs.replace(self, specs=specs, models=models)
 
     def columns(self, given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
         """Columns by table, both in the models' names, in the target's."""
@@ -104,8 +105,8 @@ class Elsewhere:
         if self.names is None:
             return result
         table = self.names.models_table
-        tables = tuple(replace(each, table=table(each.table)) for each in result.tables)
-        return replace(result, tables=tables, warnings=tuple(map(self.warning, result.warnings)))
+        tables = tuple(structs.replace(each, table=table(each.table)) for each in result.tables)
+        return structs.replace(result, tables=tables, warnings=tuple(map(self.warning, result.warnings)))
 
     def renamed(self, error: KeylessRowsError) -> KeylessRowsError:
         """The same in the models' names, which options take."""
@@ -120,7 +121,7 @@ class Elsewhere:
             return warning
         table = self.names.models_table(warning.table)
         column = warning.column and self.names.models_column(table, warning.column)
-        return replace(warning, table=table, column=column)
+        return structs.replace(warning, table=table, column=column)
 
 
 def _with_type(column: ColumnSpec, other: ColumnSpec) -> ColumnSpec:

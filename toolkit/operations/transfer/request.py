@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from toolkit.core.plan import FileCopy, SyncResult, TableResult, TransferWarning, is_overtaken
 from toolkit.operations.transfer.options import Mode, Options
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from toolkit.operations.transfer.watermarks import Since
 
 
-@dataclass(frozen=True)
-class Transfer:
+class Transfer(Struct, frozen=True):
     """The rows of these tables, into a database.
 
     `problems` is what the source lacks; it is told together with what the target lacks. With `since`, only rows of a
@@ -107,8 +107,7 @@ class Staging(Protocol):
         """Bring them there, and transfer them."""
 
 
-@dataclass(frozen=True)
-class TransferResult:
+class TransferResult(Struct, frozen=True):
     """What a transfer did or, as a dry run, would do.
 
     `schema_from` says what a target without tables got them from, or would get them; None if they were there.

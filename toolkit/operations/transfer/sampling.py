@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.plan import Action, TableResult, planned
 from toolkit.operations.diff.keyless import compare_keyless
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 _TOGETHER = 20
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """So many rows of each kind (inserted, updated, deleted or marked) of each table, for a dry run to show."""
 
     rows: int

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from shlex import quote as shell
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
+from msgspec import Struct
 
 from toolkit.core.plan import Action, Fill
 from toolkit.core.tables import ColumnSpec, TableSpec
@@ -141,8 +142,7 @@ def _required(plan: TablePlan, target: Connection) -> Iterator[str]:
             yield name
 
 
-@dataclass(frozen=True)
-class FilledTable:
+class FilledTable(Struct, frozen=True):
     """A table of the target, whose rows get some more values as they are written."""
 
     table: Table | UnenforcedTable

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import pyarrow as pa
+from msgspec import Struct, field, structs
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.digest import digest_schema
@@ -76,8 +77,7 @@ def rows_with_keys(rows: RowSource, keys: pa.Table, batch_rows: int = BATCH_ROWS
     return rows.read(batch_rows, keys=keys)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceTables:
+class SourceTables(Struct, frozen=True):
     """The tables of a database as a source: narrowed by its own conditions, too, converted, in the target's names.
 
     `named` has the models' tables by the target's names, `renames` how these differ, if they do.
@@ -118,8 +118,7 @@ class SourceTables:
         return rows if own.column_names == spec.column_names else RenamedRows(rows, spec)
 
 
-@dataclass(frozen=True, slots=True)
-class RenamedRows:
+class RenamedRows(Struct, frozen=True):
     """One table's rows, whose columns have other names in `spec`, in the same order."""
 
     rows: Table | ConvertedRows
@@ -156,7 +155,7 @@ class RenamedRows:
             yield Sifted(batch, tuple(self._renamed(row, names) for row in each.bad))
 
     def _renamed(self, row: BadRow, names: Mapping[str, str]) -> BadRow:
-        values = tuple(replace(value, column=names[value.column]) for value in row.values)
+        values = tuple(structs.replace(value, column=names[value.column]) for value in row.values)
         return bad_row(self.spec, values, {names[name]: cell for name, cell in row.cells.items()})
 
     def width(self, keys: pa.Table) -> int:

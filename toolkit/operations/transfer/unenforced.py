@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from msgspec import Struct
 
 from toolkit.core.batches import BATCH_ROWS
 from toolkit.core.streams import only, without
@@ -21,8 +22,7 @@ def is_unenforced(spec: TableSpec, target: Connection) -> bool:
     return bool(spec.key) and not spec.has_own_key and not target.repository(spec).has_key()
 
 
-@dataclass(frozen=True)
-class UnenforcedTable:
+class UnenforcedTable(Struct, frozen=True):
     """Writes such a table; that no two of its rows share a key was seen before."""
 
     table: Table

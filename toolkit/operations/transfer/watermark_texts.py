@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from toolkit.core.digest import DIGEST_FIELD
 
@@ -28,8 +29,7 @@ _DIGEST_BYTES = 8
 _LATER, _SEEN = "later", "seen"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """How far a table came. `seen` are the digests of rows that the next sync will look at again.
 
     `later` takes the watermark's place when a sync has seen all rows of the transactions `waits_for`: until they are

@@ -11,11 +11,12 @@ import datetime as dt
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
+from msgspec import Struct, field, structs
 
 from toolkit.core.moments import date_text
 from toolkit.core.tables import ColumnSpec, TableSpec
@@ -39,8 +40,7 @@ _DAY = dt.timedelta(days=1)
 _STATE_ROWS = 150
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(Struct, frozen=True):
     """Only rows with at least the greatest value that `column` had at the last sync, less the overlap, or NULL.
 
     `overlap`: a time for columns of times (default: 5 minutes), a number for columns of numbers (default: 0).
@@ -50,8 +50,7 @@ class Since:
     overlap: dt.timedelta | int | None = None
 
 
-@dataclass(frozen=True)
-class Watermarks:
+class Watermarks(Struct, frozen=True):
     """The watermarks of two databases, by table: those `stored`, as they hold now, and those that this sync leaves.
 
     `running` are the transactions that the source's snapshot does not show.
@@ -122,7 +121,7 @@ class Watermarks:
         """Note how far the source goes now; of tables that are staying, that what was seen is to be seen again."""
         for spec in specs:
             if spec.name in self.previous:
-                again = replace(self.previous[spec.name], seen=frozenset())
+                again = structs.replace(self.previous[spec.name], seen=frozenset())
                 self.reached[spec.name] = again if spec.name in staying else self._next(spec, source, now)
 
     @property
@@ -214,7 +213,7 @@ class Watermarks:
                 continue
             windows = (self.window(spec), self._window(spec, kept.mark))
             narrow = replace(spec, conditions=(*spec.conditions, *filter(None, windows)))
-            self.reached[spec.name] = replace(kept, seen=seen_rows(source.repository(narrow)))
+            self.reached[spec.name] = structs.replace(kept, seen=seen_rows(source.repository(narrow)))
 
     def _maximum(self, spec: TableSpec, source: SourceTables, now: dt.datetime) -> int | None:
         """How far the source goes; a time that is still to come does not count, for others come before it."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from msgspec import Struct, field
 from sqlalchemy.dialects import postgresql
 
 from toolkit.core.engine_type import EngineType
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 _DIGITS, _SCALE = 38, 10
 
 
-@dataclass
-class Stored:
+class Stored(Struct):
     """The columns, by table and number, that need another type than the declared one."""
 
     nested: set[tuple[int, int]] = field(default_factory=set)
