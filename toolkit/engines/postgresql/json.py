@@ -8,6 +8,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toolkit.core.byte_search import may_hold
 from toolkit.core.canonical_json import canonical_document
 from toolkit.core.canonical_json import has_duplicate_keys as are_keys_duplicate
 from toolkit.core.decimals import parse_decimal
@@ -27,6 +28,8 @@ UNUSUAL = r"[eE][-+]?[0-9]{4}|\\u(0000|[dD][89a-fA-F])"
 
 def holds_null_character(documents: pa.Array) -> pa.Array:
     """Which documents hold U+0000: written as an escape, as opposed to behind a backslash that is itself one."""
+    if not may_hold(documents, b"\\u0000"):
+        return pa.repeat(pa.scalar(False), len(documents))
     found = pc.match_substring(documents, "\\u0000")
     return pc.match_substring_regex(documents, _NULL_ESCAPE) if pc.any(found).as_py() else found
 

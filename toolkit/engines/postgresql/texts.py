@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from toolkit.core.byte_search import may_hold
 from toolkit.engines.portable.literals import each
 from toolkit.engines.postgresql.adapter import Misfits, PostgresAdapter
 from toolkit.engines.postgresql.json import NULL_CHARACTER
@@ -23,6 +24,8 @@ class Text(PostgresAdapter):
         return None
 
     def unkeepable(self, values: pa.Array, wire: str) -> Misfits:
+        if not may_hold(values, b"\x00"):
+            return []
         found = pc.match_substring(values, "\x00")
         return [(row, f"holds {NULL_CHARACTER}") for row in pc.indices_nonzero(found).to_pylist()]
 
