@@ -198,6 +198,34 @@ ENGINE_ROOMS = {
 }
 
 
+def test_a_record_is_a_struct_unless_it_has_a_field_that_is_hidden_not_compared_or_no_argument() -> None:
+    dataclasses = {
+        place(path, node.lineno)
+        for path in modules()
+        for node in nodes(path)
+        if isinstance(node, ast.ClassDef)
+        and any("dataclass" in ast.unparse(each) for each in node.decorator_list)
+        and not any(_has_own_kind_of_field(each) for each in node.body)
+        and not any(ast.unparse(base) == "ColumnSpec" for base in node.bases)
+    }
+    assert not dataclasses
+
+
+def _has_own_kind_of_field(node: ast.stmt) -> bool:
+    if not (isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call)):
+        return False
+    return (
+        ast.unparse(node.value.func) == "field"
+        and {each.arg for each in node.value.keywords}
+        & {
+            "repr",
+            "compare",
+            "init",
+        }
+        != set()
+    )
+
+
 def test_an_engine_rests_on_the_contract_and_on_portable_code_and_on_no_other_engine() -> None:
     wrong = {}
     for path in (each for each in modules() if room(each) == "engines"):
