@@ -491,7 +491,7 @@ def test_a_virtual_table_whose_module_is_not_there_does_not_stand_in_the_way(bar
         "CREATE VIRTUAL TABLE found USING fts4(name, tokenize=porter)",
         "PRAGMA writable_schema = ON",
         # As in Plex's file: the tokenizer is a function of the application's.
-        "UPDATE sqlite_schema SET sql = structs.replace(sql, 'porter', 'icu') WHERE name = 'found'",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'porter', 'icu') WHERE name = 'found'",
     )
     result = sync(bare, "sqlite", "duckdb")
     assert result.verified

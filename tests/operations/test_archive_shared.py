@@ -47,7 +47,7 @@ def test_an_audit_follows_links_within_a_store(world: Gallery) -> None:
     world.photo(1, "real/a", b"A")
     (world.live / "link").symlink_to("real")
     assert orphans(world) == []
-    world.run("""UPDATE photo SET file = structs.replace(file, 'real/a', 'link/a')""")
+    world.run("""UPDATE photo SET file = replace(file, 'real/a', 'link/a')""")
     assert orphans(world) == []
 
 

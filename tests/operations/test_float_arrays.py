@@ -64,6 +64,6 @@ def test_minus_zero_in_an_array_is_told_from_zero(bare: Config, target: str, col
     execute(bare.database("postgres"), TABLE, ROW)
     sync(bare, "postgres", target)
     assert {each.status for each in diff(bare, "postgres", target).tables} == {Status.SAME}
-    others = f"SELECT structs.replace({column}::text, '-0', '0') FROM t"
+    others = f"SELECT replace({column}::text, '-0', '0') FROM t"
     execute(bare.database("postgres"), f"UPDATE t SET {column} = ({others})::float8[]")
     assert {each.status for each in diff(bare, "postgres", target).tables} == {Status.DIFFERS}

@@ -46,7 +46,7 @@ for name, type_ in TYPES.items():
     sa.Table(name, SPACE, sa.Column("id", sa.Integer, primary_key=True), sa.Column("v", type_))
 sa.Table("keyed", SPACE, sa.Column("id", sa.Text, primary_key=True), sa.Column("v", sa.Integer))
 Hold = Callable[..., None]
-DEEP = "structs.replace(hex(zeroblob({0})), '00', '[') || structs.replace(hex(zeroblob({0})), '00', ']')"
+DEEP = "replace(hex(zeroblob({0})), '00', '[') || replace(hex(zeroblob({0})), '00', ']')"
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def refused(config: Config, source: str, table: str, target: str) -> str:
         ("moment", "'10000-01-01'", "'10000"),
         ("time", "'24:00:00'", "'24:00:00'"),
         ("list", DEEP.format(1500), "[[["),
-        ("list", "'[' || structs.replace(hex(zeroblob(3000)), '00', '9') || ']'", "[999"),
+        ("list", "'[' || replace(hex(zeroblob(3000)), '00', '9') || ']'", "[999"),
         ("list", "'[99999999999]'", "[99999999999]"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_key_that_is_no_text_is_named(space: Config) -> None:
 
 @pytest.mark.parametrize("target", ["sqlite2", "duckdb", "postgres"])
 def test_documents_that_python_cannot_hold_arrive(space: Config, hold: Hold, target: str) -> None:
-    digits, levels = "CAST(structs.replace(hex(zeroblob(3000)), '00', '9') AS BLOB)", DEEP.format(1500)
+    digits, levels = "CAST(replace(hex(zeroblob(3000)), '00', '9') AS BLOB)", DEEP.format(1500)
     hold("sqlite", "json", digits, levels, "'{\"a\": [1e400, -0, 1.10]}'")
     assert sync(space, "sqlite", target, ["json"]).verified
     (compared,) = diff(space, "sqlite", target, ["json"]).tables

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from shlex import quote as shell
 from typing import Any
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from toolkit.errors.rows import UnrepresentableValueError
 
@@ -71,4 +72,4 @@ class MisfitsError(UnrepresentableValueError):
     @property
     def details(self) -> Mapping[str, Any]:
         """For `--json`: every group, with its first hundred rows."""
-        return {"misfits": [to_builtins(each) for each in self.misfits]}
+        return {"misfits": [{**asdict(each), "rows": [*map(asdict, each.rows)]} for each in self.misfits]}

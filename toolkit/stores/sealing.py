@@ -24,11 +24,10 @@ import hmac
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from toolkit.errors import ConfigurationError, DamagedObjectError, MissingDriverError
 
@@ -51,10 +50,11 @@ _ADVICE = (
 )
 
 
-class Key(Struct, frozen=True, dict=True):
+@dataclass(frozen=True)
+class Key:
     """One secret of 32 bytes; only its id is ever shown."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
 
     @cached_property
     def id(self) -> str:
