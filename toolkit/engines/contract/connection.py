@@ -349,6 +349,9 @@ class Table(Protocol):
     def lossy_casts(self) -> Mapping[str, LossyCast]:
         """By column, those whose type there has values that reading them as the model's would change. Default: none."""
 
+    def texts_of_dates(self) -> frozenset[str]:
+        """The columns with dates that no calendar has, and the engine's own text can say. Default: none."""
+
     def in_utc(self, column: str) -> str | None:
         """In SQL, a column of times whose texts have zones, to be compared. Default: None, it compares by itself."""
 
