@@ -24,6 +24,7 @@ from toolkit.operations.reflection.created_names import Names, names_there
 from toolkit.operations.reflection.created_tables import Made, features_of, made
 from toolkit.operations.reflection.matched_tables import Joined, Pair, Side, joined, without_zone
 from toolkit.operations.reflection.requested_tables import Wanted
+from toolkit.operations.reflection.standing_forms import take_standing_forms
 
 if TYPE_CHECKING:
     from toolkit.config import Database
@@ -182,6 +183,8 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
         _require_all(source, target.connection, found, wanted)
         for name in {*found.only_in_source, *found.only_in_target} & {*found.metadata.tables}:
             found.metadata.remove(found.metadata.tables[name])
+    if source.capabilities.has_strict_types and not target.connection.capabilities.has_strict_types:
+        take_standing_forms(found, target.connection, names)
     notes = tuple(
         Note(name, "table", "It is a migration tool's record.")
         for name, table in schema.metadata.tables.items()
