@@ -47,6 +47,8 @@ _UNLIKE = (
     "A view: leave it out, or make a table of it. A table: an index of it is damaged; see PRAGMA integrity_check, then "
     "run REINDEX."
 )
+_DAY = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]"
+_MOMENT = f"{_DAY}[ T][0-2][0-9]:[0-5][0-9]:[0-5][0-9]*"
 _NO_TEXT = "Could not decode to UTF-8"
 # Rows are sorted so many at a time: in order, random keys are inserted several times faster.
 _SORTED_ROWS = 32_768
@@ -89,10 +91,14 @@ class SqliteRepository(TableRepository):
         return found
 
     def in_utc(self, column: str) -> str | None:
-        """A column of times, some of which have another zone or no seconds: as texts, these are not in their order."""
+        """A column of times, some of which have another zone or no seconds: as texts, these are not in their order.
+
+        What is no time with its day is NULL.
+        """
         cell = self._quoted(column)
-        zoned = f"length({cell}) < 19 OR substr({cell}, 12) GLOB '*[-+]*' AND {cell} NOT GLOB '*+00:00'"
-        return f"datetime({cell})" if self.connection.has_rows(self.spec.table, zoned) else None
+        other = f"{cell} NOT GLOB '{_MOMENT}' OR substr({cell}, 12) GLOB '*[-+]*' AND {cell} NOT GLOB '*+00:00'"
+        compared = f"CASE WHEN {cell} GLOB '{_DAY}*' THEN datetime({cell}) END"
+        return compared if self.connection.has_rows(self.spec.table, other) else None
 
     def unlike_keys(self) -> dict[str, LossyCast]:
         """Keys in other forms: a row that is written would be added to the one that is there."""
