@@ -136,7 +136,8 @@ def _kinds(spec: TableSpec) -> Iterator[tuple[str, str]]:
     for each in spec.columns:
         info = infos.get(each.name, {})
         is_meant = MEANT not in info or logical_type(info[MEANT]) == each.type
-        if info.get(TYPES_BY_KIND):
+        found = (info.get(TYPES_BY_KIND) or {}).get(each.type.kind)
+        if found is not None and logical_type(found) == each.type:
             yield each.name, each.type.kind
         elif each.type.kind in _TOLD or not is_meant:
             yield each.name, str(each.type) if each.type.kind is Kind.DECIMAL else each.type.kind

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from toolkit.core.plan import NOT_CARRIED, TransferWarning
 from toolkit.core.progress import SILENT, Progress
-from toolkit.core.schema import Note, Schema, TypesBy
+from toolkit.core.schema import WIDER, Note, Schema, TypesBy
 from toolkit.core.schema_memory import MEMORY, memory_table, recall
 from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError, UnknownNameError
@@ -67,6 +67,7 @@ def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) ->
         # What writers of a file would wait for: its values are read from a copy, where they would.
         connection.lock_tables(())
         schema = schema_of(connection, TypesBy.VALUES)
+        _widen(schema.metadata)
         if is_read:
             _require_readable(database.name, schema, wanted)
         require_known(connection, wanted, _known(schema))
@@ -79,6 +80,14 @@ def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) ->
             f"the schema of {database.name}",
             notes=(*(note for note in schema.notes if not note.is_of_made), *notes),
         )
+
+
+def _widen(metadata: sa.MetaData) -> None:
+    """Have columns read by the type that takes all that they hold: none is made of them. A key has to have digits."""
+    for table in metadata.tables.values():
+        for column in table.columns:
+            if not column.primary_key:
+                column.type = column.info.get(WIDER, column.type)
 
 
 def reflect_both(
