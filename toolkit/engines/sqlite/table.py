@@ -257,7 +257,7 @@ class SqliteRepository(TableRepository):
     def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
         """Let AUTOINCREMENT go on from the number of another database; past its own rows, it goes by itself."""
         for name, number in (at_least or {}).items():
-            if self.spec.key == (name,):
+            if self.spec.key == (name,) and number > 0:
                 advance(self.connection, self.spec.table.name, number)
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:
