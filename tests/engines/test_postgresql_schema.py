@@ -144,7 +144,7 @@ def test_tables_are_as_sqlalchemy_has_them(pair: Config, postgres_url: str) -> N
     odd = parent.c.odd.type
     assert isinstance(odd, EngineType)
     assert (odd.definition, repr(odd.like)) == ("numeric(3,-2)", "Numeric(precision=5, scale=0)")
-    numbered = {each.name: each.info[NEXT_NUMBER] for each in parent.c if each.info}
+    numbered = {each.name: each.info[NEXT_NUMBER] for each in parent.c if NEXT_NUMBER in each.info}
     assert numbered == {"id": 45, "serial": 1, "small": 1, "big": 1}
     falling = Numbering(-1, minimum=-100, maximum=7)
     assert metadata.tables["counted"].c.id.info == {NEXT_NUMBER: 5, NUMBERING: falling}

@@ -127,3 +127,20 @@ def test_a_table_without_rows_takes_what_its_columns_held_where_they_were_dumped
         assert load_data(bare, "back").verified
         found = server.run(back, "SELECT id, up, few, CAST(lasted AS CHAR) FROM wide")
     assert found == [(1, None, 1, "10:00:00"), (18446744073709551614, 1, 7, "-100:00:00")]
+
+
+def test_a_decimal_with_digits_that_is_no_number_is_dumped_and_comes_back(config: Config, tmp_path: Path) -> None:
+    bare = replace(config, metadata="", migrations=config.root / "none", fixtures=tmp_path / "dump")
+    postgres = bare.database("postgres")
+    made = "CREATE TABLE t (id int PRIMARY KEY, price numeric(10, 2) CHECK (price > 1), size numeric(5, 2), n numeric)"
+    rows = "INSERT INTO t VALUES (1, 'NaN', 2.5, 'NaN'), (2, 1.5, 3, '-Infinity'), (3, NULL, NULL, NULL)"
+    execute(postgres, made, rows)
+    dump_data(bare, "postgres")
+    assert '"price":"NaN","size":"2.50"' in (bare.fixtures / "t.json").read_text()
+    execute(postgres, "DROP TABLE t", made)
+    assert load_data(bare, "postgres").verified
+    told = "SELECT price::text, size::text, n::text FROM t ORDER BY id"
+    with connected(postgres) as connection:
+        found = [tuple(row) for row in connection.exec_driver_sql(told)]
+    assert found == [("NaN", "2.50", "NaN"), ("1.50", "3.00", "-Infinity"), (None, None, None)]
+    assert [each.unchanged for each in load_data(bare, "postgres").tables] == [3]

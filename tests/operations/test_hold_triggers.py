@@ -240,6 +240,37 @@ def test_that_a_trigger_changes_a_row_that_only_the_target_has_is_told(
 
 
 @BOTH
+@pytest.mark.parametrize("mode", [Mode.UPSERT, Mode.REPLACE])
+def test_that_a_trigger_changes_a_row_outside_of_the_condition_is_told(using: Using, target: str, mode: Mode) -> None:
+    config = _both_with_a_row_of_one(using, target)
+    fires = _beside_each_row_of_two("UPDATE one SET v = 'odd' WHERE id >= 7")
+    execute(config.database(target), "INSERT INTO one VALUES (7, 'own'), (8, 'own')", *fires[target])
+    found = sync(config, "sqlite", target, where={"one": "id < 8"}, options=Options(mode=mode))
+    assert found.verified
+    (told,) = [each for each in found.warnings if each.is_of_trigger]
+    # Row 7 is deleted, or stays.
+    assert (told.table, told.reason.startswith(f"Of the {1 if mode is Mode.REPLACE else 2} that")) == ("one", True)
+    assert "--hold-triggers" in told.reason
+
+
+@BOTH
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_with_since_it_is_told_that_it_is_not_looked_what_triggers_change(
+    using: Using, target: str, dry_run: bool
+) -> None:
+    config = touched(using, target)
+    execute(config.database("sqlite"), f"UPDATE t SET at = '{_LATER}'")
+    sync(config, "sqlite", target, since=Since("id"))
+    execute(config.database("sqlite"), f"INSERT INTO t VALUES (3, 'c', '{_LATER}')")
+    found = sync(config, "sqlite", target, since=Since("id"), dry_run=dry_run)
+    assert [each.table for each in found.warnings if each.is_of_unseen] == ["t"]
+    assert "--since" in found.warnings[0].reason
+    held = sync(config, "sqlite", target, since=Since("id"), dry_run=dry_run, options=HELD)
+    assert not any(each.is_of_unseen for each in held.warnings)
+    assert not sync(config, "sqlite", target, since=Since("id")).warnings[1:]
+
+
+@BOTH
 def test_it_is_told_where_it_is_not_looked_whether_a_trigger_changes_rows_that_only_the_target_has(
     using: Using, target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,8 @@ DECLARED, MEANT = "declared", "meant"
 """In a column's `info`: the words of its type, and the type that they mean, where it may hold values of others."""
 TYPES_BY_KIND = "types by kind"
 """In a column's `info`: by kind, the types that it may have, where its values tell which: the last takes all."""
+WIDER = "wider"
+"""In a column's `info`: the type that takes all that it holds, where its own does not: it is read by that, not made."""
 
 
 class Note(Struct, frozen=True):

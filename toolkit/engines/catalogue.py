@@ -57,7 +57,8 @@ class ColumnFacts(Struct, frozen=True):
     """A column as it is there, its type in the engine's own words: that of what a domain is made of.
 
     `cast` is the type that values are cast to as they are written. Numbers come from the `sequence`, whose name is
-    quoted, and `next_number` is what it gives out next, if it only ascends; `is_numbered` says that they always do.
+    quoted, and `next_number` is what it gives out next, unless it begins anew: less than those before if it
+    `descends`; `is_numbered` says that they always do.
     What `is_required` has neither a default nor room for NULL. An enum takes its `labels` alone.
     """
 
@@ -69,6 +70,7 @@ class ColumnFacts(Struct, frozen=True):
     is_required: bool = False
     next_number: int | None = None
     labels: Sequence[str] | None = None
+    descends: bool = False
 
 
 class TableFacts(Struct, frozen=True):

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import IO, Any
+from typing import IO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -63,7 +63,7 @@ class FixtureWriter(Struct):
         spec: TableSpec,
         batches: Iterable[pa.RecordBatch],
         forms: Mapping[str, str] | None = None,
-        numbers: Mapping[str, int] | None = None,
+        numbers: Mapping[str, Following] | None = None,
     ) -> FixtureFile:
         """Write one table's rows aside, ordered by key, or without one by all columns, one row a line.
 
@@ -75,7 +75,7 @@ class FixtureWriter(Struct):
             UnrepresentableValueError: a JSON column holds what is no JSON.
         """
         schema, order = row_order(spec)
-        rows = _Rows(order, {name: 0 for name in numbers or {} if name in spec.column_names})
+        rows = _Rows(order, {name: each for name, each in (numbers or {}).items() if name in spec.column_names})
         is_array = self.form.format is Format.JSON
         formatted = rows.passing(spec, batches, *((",\n", "") if is_array else ("", "\n")))
         name = file_name(spec.name, self.form)
@@ -84,7 +84,7 @@ class FixtureWriter(Struct):
             with read_ahead(in_key_order(schema, lines)) as chunks:
                 write_chunks(counted, _as_array(chunks) if is_array else chunks, self.form.compression)
         kinds = dict(_kinds(spec)) if self.tells_kinds else None
-        following = {each: (numbers or {})[each] for each, top in rows.tops.items() if (numbers or {})[each] > top + 1}
+        following = {name: each.number for name, each in rows.numbers.items() if not rows.tell(name)}
         written = FixtureFile(
             name,
             rows.count,
@@ -135,7 +135,8 @@ def _kinds(spec: TableSpec) -> Iterator[tuple[str, str]]:
     for each in spec.columns:
         info = infos.get(each.name, {})
         is_meant = MEANT not in info or logical_type(info[MEANT]) == each.type
-        if info.get(TYPES_BY_KIND):
+        found = (info.get(TYPES_BY_KIND) or {}).get(each.type.kind)
+        if found is not None and logical_type(found) == each.type:
             yield each.name, each.type.kind
         elif each.type.kind in _TOLD or not is_meant:
             yield each.name, str(each.type) if each.type.kind is Kind.DECIMAL else each.type.kind
@@ -208,22 +209,42 @@ def read_manifest(directory: Directory, name: str = MANIFEST) -> FixtureManifest
         ) from error
 
 
+class Following(NamedTuple):
+    """The number that a column gives out next; whether it is less than those before."""
+
+    number: int
+    descends: bool = False
+
+
 class _Rows(Struct):
     """Counts rows as they pass, with what they are ordered by."""
 
     order: Callable[[pa.RecordBatch], list[pa.Array]]
-    tops: dict[str, Any] = field(default_factory=dict)
-    """By column, the greatest of its numbers so far."""
+    numbers: Mapping[str, Following] = field(default_factory=dict)
+    """By column, what is given out next."""
     count: int = 0
+    _last: dict[str, int] = field(default_factory=dict)
 
     def passing(
         self, spec: TableSpec, batches: Iterable[pa.RecordBatch], before: str, after: str
     ) -> Iterator[tuple[list[pa.Array], pa.Array]]:
         for batch in batches:
             self.count += batch.num_rows
-            for name, top in self.tops.items():
-                self.tops[name] = max(top, pc.max(batch.column(name)).as_py() or 0)
+            for name, each in self.numbers.items():
+                self._see(name, (pc.min if each.descends else pc.max)(batch.column(name)).as_py())
             yield self.order(batch), format_rows(spec, batch, before, after)
+
+    def _see(self, name: str, number: int | None) -> None:
+        if number is not None:
+            further = min if self.numbers[name].descends else max
+            self._last[name] = further(self._last.get(name, number), number)
+
+    def tell(self, name: str) -> bool:
+        """Whether the rows themselves tell which number is next: that behind the last one, or the first of all."""
+        following, descends = self.numbers[name]
+        if descends:
+            return following >= self._last[name] - 1 if name in self._last else following == -1
+        return following <= max(self._last.get(name, 0), 0) + 1
 
 
 def format_rows(spec: TableSpec, batch: pa.RecordBatch, before: str = "", after: str = "") -> pa.Array:

@@ -18,6 +18,8 @@ class Capabilities(Struct, frozen=True):
     """While a transaction writes, nobody else does."""
     writes_types_as_text: bool = False
     """A column holds values of its type alone, and the engine's text of a value is read back as the same."""
+    has_dates_of_no_calendar: bool = False
+    """Columns of dates may hold what is no day: `0000-00-00`."""
     keeps_foreign_keys: bool = True
     """Tables that are made have the foreign keys of their models."""
     has_schemas: bool = True

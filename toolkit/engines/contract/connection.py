@@ -163,8 +163,11 @@ class Connection(Locking, Protocol):
     def told_forms(self, specs: Sequence[TableSpec]) -> Iterable[str]:
         """Of values that are one in several forms, and are not equal here, a sentence each. Default: none are."""
 
-    def written_forms(self, spec: TableSpec) -> Mapping[str, str | None]:
-        """By column with values, in which form all stand: "" for the usual one, None in several. Default: no others."""
+    def written_forms(self, spec: TableSpec, most: int | None = ...) -> Mapping[str, str | None]:
+        """By column with values, in which form all stand, or the first so many. Default: there are no others.
+
+        It is "" for the usual one, None in several.
+        """
 
     def unfinished(self) -> Sequence[tuple[str, str]]:
         """What was to be done behind the last commit, and could not be: tables, each with a sentence. Default: none."""
@@ -348,6 +351,9 @@ class Table(Protocol):
 
     def lossy_casts(self) -> Mapping[str, LossyCast]:
         """By column, those whose type there has values that reading them as the model's would change. Default: none."""
+
+    def texts_of_dates(self) -> frozenset[str]:
+        """The columns with dates that no calendar has, and the engine's own text can say. Default: none."""
 
     def in_utc(self, column: str) -> str | None:
         """In SQL, a column of times whose texts have zones, to be compared. Default: None, it compares by itself."""

@@ -69,14 +69,15 @@ def table_facts(connection: DuckDBSession, specs: Sequence[TableSpec]) -> dict[s
     ).fetchall():
         numbers = _sequence(value or "")
         known = sequences(connection) if numbers and not known else known
-        following = next((each.following for each in sequences_of(value, str(default), known) if each.ascends), None)
+        found = next((each for each in sequences_of(value, str(default), known) if not each.cycles), None)
         columns[schema, table][name] = ColumnFacts(
             type_,
             bool(is_generated),
             sequence=numbers,
             is_required=bool(needed),
-            next_number=following,
+            next_number=None if found is None else found.following,
             labels=labels_of(type_),
+            descends=found is not None and found.increment < 0,
         )
     keys: dict[tuple[str, str], set[frozenset[str]]] = defaultdict(set)
     for schema, table, parts in connection.raw.execute(_KEYS, [tables, tables]).fetchall():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from shlex import quote as shell
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -11,10 +13,14 @@ from toolkit.core.batches import gathered
 from toolkit.core.tables import TableSpec
 from toolkit.engines.duckdb.streaming import INCOMING
 from toolkit.engines.duckdb.table import DuckDBRepository, quoted
+from toolkit.errors import RefusedRowError, ToolkitError
 
 if TYPE_CHECKING:
     from toolkit.engines.duckdb.session import DuckDBSession
 
+_IS_REFERENCED = "is still referenced by a foreign key"
+# A column that has lists in it: DuckDB does not update these in their place.
+_WRITTEN_ANEW = re.compile(r"\[|\b(?:MAP|UNION)\(")
 _PARENTS = """
 SELECT DISTINCT schema_name, referenced_table FROM duckdb_constraints()
 WHERE database_name = current_database() AND constraint_type = 'FOREIGN KEY'
@@ -80,3 +86,19 @@ class ReferencedRepository(DuckDBRepository):
         match = " AND ".join(f"t.{quoted(name)} = {incoming(name)}" for name in self.spec.key)
         differ = " OR ".join(f"t.{quoted(name)} IS DISTINCT FROM {incoming(name)}" for name in names)
         return f"UPDATE {self.name} AS t SET {changes} FROM {INCOMING} WHERE {match} AND ({differ})"
+
+    def _why(self, batch: pa.RecordBatch, statement: str, reason: str) -> ToolkitError | None:
+        """Why a batch was refused, with the row; and where DuckDB itself is in the way, how to get past it."""
+        named = super()._why(batch, statement, reason)
+        anew = [name for name, type_ in self._types().items() if _WRITTEN_ANEW.search(type_)]
+        if not (isinstance(named, RefusedRowError) and _IS_REFERENCED in named.reason and anew):
+            return named
+        fact = f"others point at it, and DuckDB deletes such a row and inserts it again to change {' or '.join(anew)}"
+        options = " ".join(f"--exclude-column {shell(f'{self.spec.name}.{name}')}" for name in anew)
+        return RefusedRowError(
+            self.connection.name,
+            self.spec.name,
+            named.key,
+            fact,
+            f"Leave out what would change ({options}), or sync into a new file.",
+        )

@@ -41,11 +41,6 @@ class Sequence(NamedTuple):
     cycles: bool
     comment: str | None
 
-    @property
-    def ascends(self) -> bool:
-        """Whether each number is greater than those before."""
-        return self.increment > 0 and not self.cycles
-
     def info(self, type_: str) -> dict[str, object]:
         """What the schema says of a column of this type that takes its numbers from it."""
         kind = logical_type(parse_type(type_)).kind

@@ -33,7 +33,11 @@ def statements_to_advance(table: TableRepository, quoted_table: str, at_least: M
         if name not in at_least or any(name in key for key in (facts.keys if facts else ())):
             yield _past(table, quoted_table, sequence, quoted(name))
         if name in at_least:
-            yield _up_to(table, sequence, last_of_64_bits(at_least[name]))
+            number = last_of_64_bits(at_least[name])
+            yield from (
+                _up_to(table, sequence, number),
+                _down_to(table, quoted_table, sequence, quoted(name), number),
+            )
 
 
 def _past(table: TableRepository, quoted_table: str, sequence: str, column: str) -> str:
@@ -52,6 +56,16 @@ def _up_to(table: TableRepository, sequence: str, number: int) -> str:
         f"SELECT setval({literal(sequence)}, {number} - increment_by) FROM {_of(table, sequence)} AND increment_by > 0 "
         f"AND {number}::HUGEINT > {_LAST} + increment_by "
         f"AND {number}::HUGEINT - increment_by >= min_value AND {number} <= max_value"
+    )
+
+
+def _down_to(table: TableRepository, quoted_table: str, sequence: str, column: str, number: int) -> str:
+    """The same of one that descends: it is less than all rows have, or the number of one that ascends."""
+    return (
+        f"SELECT setval({literal(sequence)}, {number} - increment_by) FROM {_of(table, sequence)} AND increment_by < 0 "
+        f"AND {number}::HUGEINT < {_LAST} + increment_by "
+        f"AND {number}::HUGEINT - increment_by <= max_value AND {number} >= min_value "
+        f"AND NOT EXISTS (SELECT 1 FROM {quoted_table} WHERE {column} <= {number})"
     )
 
 

@@ -18,6 +18,7 @@ from toolkit.core.sifted import Sifted
 from toolkit.core.tables import ColumnSpec
 from toolkit.engines.contract import PART_BYTES, LossyCast, Part
 from toolkit.engines.duckdb.adapter import DuckDBAdapter
+from toolkit.engines.duckdb.equal_values import other_value
 from toolkit.engines.duckdb.lossy import decimal_scale, told_of
 from toolkit.engines.duckdb.parts import cut
 from toolkit.engines.duckdb.sequences import statements_to_advance
@@ -41,8 +42,6 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-# Types of which different values are equal, 0.0 and -0.0, a month and 30 days; and one that is equal to neither.
-_OTHERS = {"FLOAT": "1", "DOUBLE": "1", "INTERVAL": "{} + INTERVAL 1 DAY"}
 _UNKNOWN_KEY = re.compile('foreign key constraint because key "(.*)" does not exist', re.DOTALL)
 _SECOND_KEY = re.compile('[Dd]uplicate key "(.*)"', re.DOTALL)
 
@@ -216,13 +215,15 @@ class DuckDBRepository(StreamingRepository):
             return self._adapter(self.spec.column(name)).write(f"c{places[name]}", types[name])
 
         match = " AND ".join(f"t.{quoted(name)} = {incoming(name)}" for name in self.spec.key)
-        for name, other in ((each, _OTHERS[types[each]]) for each in names if types.get(each) in _OTHERS):
+        for name in names:
             cell, new, values = f"t.{quoted(name)}", incoming(name), batch.column(places[name])
+            if (other := other_value(types.get(name, ""), cell)) is None:
+                continue
             # Of numbers it is zero alone, with its sign.
             rows = batch.filter(pc.equal(values, 0)) if pa.types.is_floating(values.type) else batch
             if rows.num_rows:
                 differ = f"{cell} = {new} AND CAST({cell} AS VARCHAR) <> CAST({new} AS VARCHAR)"
-                changed = f"SET {quoted(name)} = {other.format(cell)} FROM {INCOMING} WHERE {match} AND {differ}"
+                changed = f"SET {quoted(name)} = {other} FROM {INCOMING} WHERE {match} AND {differ}"
                 self._run_over(rows, f"UPDATE {self.name} AS t {changed}")
 
     def _run_over(self, batch: pa.Table, statement: str) -> None:

@@ -28,6 +28,7 @@ from toolkit.engines.mariadb.dialect import DIALECT
 from toolkit.engines.mariadb.stored_columns import StoredColumn
 from toolkit.engines.mariadb.times import Date, Interval, Time, Timestamp
 from toolkit.engines.mariadb.types import ADDRESSES, BYTES, FLOATS, INTEGERS, SHAPES, TEXTS, ActualType
+from toolkit.engines.mariadb.zero_dates import DATES, is_text_of_dates
 from toolkit.engines.portable.codec import Codec
 from toolkit.engines.portable.decorated import Decorated
 
@@ -37,12 +38,17 @@ _ZERO, _ONE = pa.scalar(0, pa.int64()), pa.scalar(1, pa.int64())
 
 
 class Native(Text):
-    """A type of another engine's by its text; addresses and whole numbers, which are read by their text, too."""
+    """A type of another engine's by its text; addresses, whole numbers and dates of no calendar by theirs, too."""
 
     names = Text.names | ADDRESSES | {"uuid", "year"}
 
     def is_read(self, actual: ActualType) -> bool:
-        return super().is_read(actual) or (actual.name == "decimal" and not actual.scale)
+        is_whole = actual.name == "decimal" and not actual.scale
+        return super().is_read(actual) or is_whole or (is_text_of_dates(self.declared) and actual.name in DATES)
+
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        cell = super().select(source)
+        return sa.cast(cell, sa.CHAR) if is_text_of_dates(self.declared) else cell
 
 
 class Json(Text):

@@ -12,6 +12,7 @@ from toolkit.engines.contract import TableScript
 from toolkit.engines.mariadb.dialect import CHARSET, COLLATION
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
 from toolkit.engines.mariadb.stored_keys import orphans, unmodelled
+from toolkit.engines.mariadb.zero_dates import TAKING, has_texts_of_dates
 from toolkit.engines.portable.script import Script, qualified, quoted
 
 _CHECKS = "toolkit_checks"
@@ -38,6 +39,8 @@ class MariaDBScript(Script):
     def begin(self, tables: Sequence[TableScript]) -> Iterator[str]:
         """Check that the tables have as many rows as they had."""
         yield from _SETTINGS
+        if any(has_texts_of_dates(table.spec) for table in tables):
+            yield set_mode(*TAKING, *STANDARD)
         yield (
             f"CREATE TEMPORARY TABLE {_CHECKS} (same INTEGER, parents INTEGER, "
             f"CONSTRAINT {quoted(_CHANGED)} CHECK (same), CONSTRAINT {quoted(_MISSING)} CHECK (parents))"

@@ -22,6 +22,7 @@ from toolkit.engines.mariadb.driver import Connection as Driver
 from toolkit.engines.mariadb.duplicates import on_duplicate
 from toolkit.engines.mariadb.errors import known_error, message_of
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
+from toolkit.engines.mariadb.zero_dates import TAKING
 from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.errors import ConfigurationError, DatabaseUnavailableError, ToolkitError
 
@@ -67,6 +68,7 @@ class MariaDBSession(DatabaseConnection):
         has_one_writer=False,
         has_floats_beyond_numbers=False,
         loads_by_key=True,
+        has_dates_of_no_calendar=True,
     )
     codec = CODEC
     insert = staticmethod(mysql.insert)
@@ -74,6 +76,7 @@ class MariaDBSession(DatabaseConnection):
     options_of = "mysql"
 
     _has_begun = False
+    _takes_zero_dates = False
     _made: frozenset[str] = frozenset()
 
     @cached_property
@@ -186,6 +189,14 @@ class MariaDBSession(DatabaseConnection):
         finally:
             dialect._backslash_escapes = escapes  # noqa: SLF001
             self.run(set_mode(*MODES))
+            self._takes_zero_dates = False
+
+    def take_zero_dates(self) -> None:
+        """Let the server take dates that no calendar has, from here on: columns of others send none."""
+        if not self._takes_zero_dates:
+            with self.translated():
+                self.run(set_mode(*TAKING))
+            self._takes_zero_dates = True
 
     def _tables(self) -> frozenset[str]:
         with self.translated():

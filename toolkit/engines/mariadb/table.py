@@ -19,6 +19,7 @@ from toolkit.engines.mariadb.result_rows import batch_of
 from toolkit.engines.mariadb.session import BY_ROWS
 from toolkit.engines.mariadb.stored_keys import acting, deleting
 from toolkit.engines.mariadb.types import TEXTS, actual_type
+from toolkit.engines.mariadb.zero_dates import conditions
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.lossy import ANY_VALUE, ONE_FORM, OTHER_KEY
 from toolkit.engines.portable.other_forms import among_others
@@ -93,6 +94,18 @@ class MariaDBRepository(KeyedTable):
             and column.name in facts.columns
             and not adapter(column).is_read(actual_type(facts.columns[column.name].type))
         }
+
+    def texts_of_dates(self) -> frozenset[str]:
+        """The columns with dates that no calendar has: one pass over the rows, if there are columns of dates."""
+        facts = self.connection.facts(self.spec)
+        types = {} if facts is None else {name: column.type for name, column in facts.columns.items()}
+        asked = dict(conditions(self.spec, types, {name: self.quote(name) for name in self.spec.column_names}))
+        if not asked:
+            return frozenset()
+        cells = ", ".join(f"max({condition})" for condition in asked.values())
+        with self.connection.translated():
+            [found] = self.connection.run(f"SELECT {cells} FROM {self.source(self.name)} AS dated")
+        return frozenset(name for name, is_found in zip(asked, found, strict=True) if is_found)
 
     def unlike_keys(self) -> dict[str, LossyCast]:
         """UUIDs of characters in another form than they are written in."""

@@ -24,6 +24,7 @@ from toolkit.engines.mariadb.load_data_rows import content_of, lines_of
 from toolkit.engines.mariadb.session import MariaDBSession
 from toolkit.engines.mariadb.stored_columns import StoredColumn, as_stored
 from toolkit.engines.mariadb.types import FLOATS, INTEGERS, actual_type
+from toolkit.engines.mariadb.zero_dates import has_texts_of_dates
 from toolkit.engines.portable.codec import shown
 from toolkit.engines.portable.table import TableRepository
 from toolkit.errors import ToolkitError, UnnamedRowError, UnrepresentableValueError
@@ -53,6 +54,8 @@ class WrittenTable(TableRepository):
             connection.expected.get(spec.name, {}) if facts is None else {n: c.type for n, c in facts.columns.items()}
         )
         super().__init__(connection, as_stored(spec, types))
+        if has_texts_of_dates(spec):
+            connection.take_zero_dates()
 
     @property
     def name(self) -> str:

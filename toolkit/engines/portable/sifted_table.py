@@ -38,6 +38,10 @@ class SiftedTable(ConflictFinder):
         """By column, those whose type in the database has values that reading them as the model's would change."""
         return {}
 
+    def texts_of_dates(self) -> frozenset[str]:
+        """The columns with dates that no calendar has, and the engine's own text can say."""
+        return frozenset()
+
     def in_utc(self, _column: str) -> str | None:
         """In SQL, a column of times whose texts have zones, to be compared; None where it compares by itself."""
         return None

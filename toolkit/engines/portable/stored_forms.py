@@ -25,6 +25,6 @@ class OneForm:
         """No value is stored in several forms."""
         return ()
 
-    def written_forms(self, spec: TableSpec) -> Mapping[str, str | None]:
+    def written_forms(self, spec: TableSpec, most: int | None = None) -> Mapping[str, str | None]:
         """There is nothing to say of the form that values stand in."""
         return {}

@@ -66,11 +66,12 @@ WITH RECURSIVE place AS (
 SELECT place.name, attname::text, format_type(base.type, base.modifier), attgenerated <> '',
        format_type(atttypid, -1), attidentity = 'a', numbers.name, attnotnull AND NOT atthasdef AND attidentity = ''
        AND NOT EXISTS (SELECT 1 FROM pg_type AS own WHERE own.oid = atttypid AND own.typdefault IS NOT NULL), (
-           SELECT pg_sequence_last_value(seqrelid) + seqincrement FROM pg_sequence
-           WHERE seqrelid = numbers.id AND numbers.relpersistence = 'p' AND seqincrement > 0 AND NOT seqcycle
+           SELECT (pg_sequence_last_value(seqrelid)::numeric + seqincrement)::bigint FROM pg_sequence
+           WHERE seqrelid = numbers.id AND numbers.relpersistence = 'p' AND NOT seqcycle
            AND has_sequence_privilege(seqrelid, 'SELECT')
-           AND pg_sequence_last_value(seqrelid) <= seqmax - seqincrement
-       ), (SELECT array_agg(enumlabel::text) FROM pg_enum WHERE enumtypid = base.type)
+           AND pg_sequence_last_value(seqrelid)::numeric + seqincrement BETWEEN seqmin AND seqmax
+       ), (SELECT array_agg(enumlabel::text) FROM pg_enum WHERE enumtypid = base.type),
+       coalesce((SELECT seqincrement < 0 FROM pg_sequence WHERE seqrelid = numbers.id), false)
 FROM place JOIN pg_attribute AS a ON attrelid = place.id JOIN base ON base.id = attrelid AND base.attnum = a.attnum
 LEFT JOIN LATERAL (
     SELECT id, relpersistence, quote_ident(nspname) || '.' || quote_ident(relname) AS name FROM (

@@ -29,7 +29,8 @@ def statements_to_advance(connection: PostgresSession, spec: TableSpec, at_least
         if name not in at_least or any(name in key for key in (facts.keys if facts else ())):
             yield _past(spec, sequence, quoted(name))
         if name in at_least:
-            yield _up_to(sequence, last_of_64_bits(at_least[name]))
+            number = last_of_64_bits(at_least[name])
+            yield from (_up_to(sequence, number), _down_to(spec, sequence, quoted(name), number))
 
 
 def _past(spec: TableSpec, sequence: str, column: str) -> str:
@@ -48,6 +49,16 @@ def _up_to(sequence: str, number: int) -> str:
         f"SELECT setval({literal(sequence)}, {number}, false) FROM {sequence} AS s, pg_sequence AS q "
         f"WHERE {_of(sequence)} AND seqincrement > 0 AND {number} BETWEEN seqmin AND seqmax "
         f"AND last_value::numeric + CASE WHEN is_called THEN seqincrement ELSE 0 END < {number}"
+    )
+
+
+def _down_to(spec: TableSpec, sequence: str, column: str, number: int) -> str:
+    """The same of one that descends: it is less than all rows have, or the number of one that ascends."""
+    return (
+        f"SELECT setval({literal(sequence)}, {number}, false) FROM {sequence} AS s, pg_sequence AS q "
+        f"WHERE {_of(sequence)} AND seqincrement < 0 AND {number} BETWEEN seqmin AND seqmax "
+        f"AND last_value::numeric + CASE WHEN is_called THEN seqincrement ELSE 0 END > {number} "
+        f"AND NOT EXISTS (SELECT 1 FROM {qualified(spec.table)} WHERE {column} <= {number})"
     )
 
 

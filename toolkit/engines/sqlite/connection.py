@@ -218,11 +218,11 @@ class SqliteConnection(SqliteSnapshot):
 
         return told_forms(self, specs)
 
-    def written_forms(self, spec: TableSpec) -> Mapping[str, str | None]:
-        """By column with values, in which form all stand, of those that the same may stand in."""
+    def written_forms(self, spec: TableSpec, most: int | None = None) -> Mapping[str, str | None]:
+        """By column with values, in which form all stand, or the first so many, of those that the same may stand in."""
         from toolkit.engines.sqlite.standing_forms import written_forms
 
-        return dict(written_forms(self, spec))
+        return dict(written_forms(self, spec, most))
 
     def triggers(self, specs: Sequence[TableSpec]) -> Sequence[TableTriggers]:
         """The application's triggers that fire when rows of these tables are written."""

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 _NOTHING = -1
 
 
-def written_forms(connection: SqliteSnapshot, spec: TableSpec) -> Iterator[tuple[str, str | None]]:
-    """By column that has values, the form that all of them stand in; None where there are several."""
+def written_forms(
+    connection: SqliteSnapshot, spec: TableSpec, most: int | None = None
+) -> Iterator[tuple[str, str | None]]:
+    """By column that has values, the form that all of them stand in, or the first so many; None where in several."""
     preparer = connection.sqlalchemy.dialect.identifier_preparer
     table = preparer.format_table(spec.table)
     for column in spec.columns:
@@ -23,7 +25,8 @@ def written_forms(connection: SqliteSnapshot, spec: TableSpec) -> Iterator[tuple
             continue
         cell = preparer.quote_identifier(spec.table.c[column.name].name)
         # Each by itself: together, those of a wide table are more than a statement may be.
-        (place,) = connection.asking.row(f"SELECT {_place(table, cell, [*forms.values()])}") or (_NOTHING,)
+        first = table if most is None else f"(SELECT {cell} FROM {table} WHERE {cell} IS NOT NULL LIMIT {most})"
+        (place,) = connection.asking.row(f"SELECT {_place(first, cell, [*forms.values()])}") or (_NOTHING,)
         if place != _NOTHING:
             yield column.name, None if place is None else [*forms][place]
 

@@ -47,6 +47,8 @@ _UNLIKE = (
     "A view: leave it out, or make a table of it. A table: an index of it is damaged; see PRAGMA integrity_check, then "
     "run REINDEX."
 )
+_DAY = "[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]"
+_MOMENT = f"{_DAY}[ T][0-2][0-9]:[0-5][0-9]:[0-5][0-9]*"
 _NO_TEXT = "Could not decode to UTF-8"
 # Rows are sorted so many at a time: in order, random keys are inserted several times faster.
 _SORTED_ROWS = 32_768
@@ -89,10 +91,14 @@ class SqliteRepository(TableRepository):
         return found
 
     def in_utc(self, column: str) -> str | None:
-        """A column of times, some of which have another zone or no seconds: as texts, these are not in their order."""
+        """A column of times, some of which have another zone or no seconds: as texts, these are not in their order.
+
+        What is no time with its day is NULL.
+        """
         cell = self._quoted(column)
-        zoned = f"length({cell}) < 19 OR substr({cell}, 12) GLOB '*[-+]*' AND {cell} NOT GLOB '*+00:00'"
-        return f"datetime({cell})" if self.connection.has_rows(self.spec.table, zoned) else None
+        other = f"{cell} NOT GLOB '{_MOMENT}' OR substr({cell}, 12) GLOB '*[-+]*' AND {cell} NOT GLOB '*+00:00'"
+        compared = f"CASE WHEN {cell} GLOB '{_DAY}*' THEN datetime({cell}) END"
+        return compared if self.connection.has_rows(self.spec.table, other) else None
 
     def unlike_keys(self) -> dict[str, LossyCast]:
         """Keys in other forms: a row that is written would be added to the one that is there."""
@@ -251,7 +257,7 @@ class SqliteRepository(TableRepository):
     def advance_sequences(self, at_least: Mapping[str, int] | None = None) -> None:
         """Let AUTOINCREMENT go on from the number of another database; past its own rows, it goes by itself."""
         for name, number in (at_least or {}).items():
-            if self.spec.key == (name,):
+            if self.spec.key == (name,) and number > 0:
                 advance(self.connection, self.spec.table.name, number)
 
     def upsert_many(self, batches: Iterable[pa.RecordBatch]) -> int:

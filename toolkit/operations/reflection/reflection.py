@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from toolkit.core.plan import NOT_CARRIED, TransferWarning
 from toolkit.core.progress import SILENT, Progress
-from toolkit.core.schema import Note, Schema, TypesBy
+from toolkit.core.schema import WIDER, Note, Schema, TypesBy
 from toolkit.core.schema_memory import MEMORY, memory_table, recall
 from toolkit.engines import connect
 from toolkit.errors import SchemaMismatchError, UnknownNameError
@@ -24,6 +24,7 @@ from toolkit.operations.reflection.created_names import Names, names_there
 from toolkit.operations.reflection.created_tables import Made, features_of, made
 from toolkit.operations.reflection.matched_tables import Joined, Pair, Side, joined, without_zone
 from toolkit.operations.reflection.requested_tables import Wanted
+from toolkit.operations.reflection.standing_forms import take_standing_forms
 
 if TYPE_CHECKING:
     from toolkit.config import Database
@@ -65,6 +66,7 @@ def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) ->
         # What writers of a file would wait for: its values are read from a copy, where they would.
         connection.lock_tables(())
         schema = schema_of(connection, TypesBy.VALUES)
+        _widen(schema.metadata)
         if is_read:
             _require_readable(database.name, schema, wanted)
         require_known(connection, wanted, _known(schema))
@@ -77,6 +79,14 @@ def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) ->
             f"the schema of {database.name}",
             notes=(*(note for note in schema.notes if not note.is_of_made), *notes),
         )
+
+
+def _widen(metadata: sa.MetaData) -> None:
+    """Have columns read by the type that takes all that they hold: none is made of them. A key has to have digits."""
+    for table in metadata.tables.values():
+        for column in table.columns:
+            if not column.primary_key:
+                column.type = column.info.get(WIDER, column.type)
 
 
 def reflect_both(
@@ -181,6 +191,8 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
         _require_all(source, target.connection, found, wanted)
         for name in {*found.only_in_source, *found.only_in_target} & {*found.metadata.tables}:
             found.metadata.remove(found.metadata.tables[name])
+    if source.capabilities.has_strict_types and not target.connection.capabilities.has_strict_types:
+        take_standing_forms(found, target.connection, names)
     notes = tuple(
         Note(name, "table", "It is a migration tool's record.")
         for name, table in schema.metadata.tables.items()

@@ -31,7 +31,7 @@ from toolkit.operations.transfer.attempts import Attempts
 from toolkit.operations.transfer.execution import execute
 from toolkit.operations.transfer.generated import generated_otherwise, has_generated
 from toolkit.operations.transfer.misfits import require_fitting
-from toolkit.operations.transfer.other_rows import OtherRows, changed_by_triggers, other_rows
+from toolkit.operations.transfer.other_rows import OtherRows, changed_by_triggers, not_looked_at, other_rows
 from toolkit.operations.transfer.planning import Plans, plan, plan_into_nothing
 from toolkit.operations.transfer.repeated_keys import require_given_keys
 from toolkit.operations.transfer.request import Transfer, TransferResult
@@ -184,7 +184,8 @@ class _Run:
             tell_rewritten(plans.tables, destination, self._progress)
             sample, names = self._request.sample, self._request.origin.tables
             tables = planned_with_rows(plans.tables, sample, plans.source, destination, names)
-            return TransferResult(tables, (*lacking, *plans.held.warnings))
+            unseen = not_looked_at(plans.tables, destination, plans.held.specs)
+            return TransferResult(tables, (*lacking, *unseen, *plans.held.warnings))
 
     def _is_blank(self, destination: Connection) -> bool:
         """Whether the target lacks all tables, as it was opened; they are locked, which has to come first of all."""
@@ -241,6 +242,7 @@ class _Run:
             )
             told = self._generated(plans.tables, compared, destination) if options.verify else ()
             told = (*told, *changed_by_triggers(others, plans.tables, destination))
+        told = (*told, *not_looked_at(plans.tables, destination, held.specs))
         self._progress.step("commit")
         destination.commit()
         for table, reason in destination.unfinished():

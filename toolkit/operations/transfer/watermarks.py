@@ -22,6 +22,7 @@ from toolkit.core.moments import date_text
 from toolkit.core.tables import ColumnSpec, TableSpec
 from toolkit.core.types import INTEGER_KINDS, Kind
 from toolkit.errors import ConfigurationError
+from toolkit.operations.transfer.meant_columns import as_meant, held
 from toolkit.operations.transfer.watermark_state import STATE, lacking_state_right, naming_the_right, require_table
 from toolkit.operations.transfer.watermark_texts import Kept, UnseenRows, is_of, seen_rows
 
@@ -222,8 +223,10 @@ class Watermarks(Struct, frozen=True):
             # Infinities are outside of these bounds, too.
             name, last = _quoted(self.since.column, self.dialect), _literal(kind, _units(kind, now))
             bounds.append(f"{name} <= {last} AND {name} >= '0001-01-01 00:00:00'")
-        rows = source.repository(replace(spec, conditions=tuple(bounds)))
-        return rows.maximum(self.columns[spec.name].name)
+        column = self.columns[spec.name]
+        columns = tuple(column if each.name == column.name else each for each in spec.columns)
+        rows = source.repository(replace(spec, columns=columns, conditions=tuple(bounds)))
+        return rows.maximum(column.name)
 
     def write(self, target: Connection, specs: Sequence[TableSpec]) -> None:
         """Keep what was reached, in the transaction of the rows."""
@@ -309,8 +312,9 @@ def _growing(spec: TableSpec, column: str, source: SourceTables) -> ColumnSpec |
     if name not in spec.column_names:
         return None
     found = spec.column(name)
-    is_plain = found.type.kind in _TIMES | INTEGER_KINDS and source.repository(spec).stored_type(name) == found.type
-    return found if is_plain else None
+    is_stored = source.repository(spec).stored_type(name) == found.type
+    meant = as_meant(found)
+    return meant if is_stored and meant.type.kind in _TIMES | INTEGER_KINDS else None
 
 
 def require_column(since: Since, specs: Sequence[TableSpec]) -> None:
@@ -319,17 +323,18 @@ def require_column(since: Since, specs: Sequence[TableSpec]) -> None:
     Raises:
         ConfigurationError: no table has the column, or it is of a type that does not grow, or the overlap of another.
     """
-    kinds = {spec.name: spec.column(since.column).type.kind for spec in specs if since.column in spec.column_names}
-    if not kinds:
+    columns = {spec.name: as_meant(spec.column(since.column)) for spec in specs if since.column in spec.column_names}
+    if not columns:
         raise ConfigurationError(
             f"None of the tables has a column {since.column!r}.",
             "Name one that grows with every change: --since COLUMN.",
         )
-    for table, kind in kinds.items():
+    for table, column in columns.items():
+        kind = column.type.kind
         if kind not in _TIMES | INTEGER_KINDS:
             raise ConfigurationError(
-                f"{table}.{since.column} holds {kind}, which does not grow with every change.",
-                "Name a column of times or numbers: --since COLUMN.",
+                f"{table}.{since.column} holds {held(column)}, which does not grow with every change.",
+                "Name a column of times or numbers: --since COLUMN. Without --since, all rows are compared.",
             )
         if since.overlap is not None and isinstance(since.overlap, int) != (kind in INTEGER_KINDS):
             wanted = "a number, such as 100" if kind in INTEGER_KINDS else "a time, such as 5m"

@@ -151,7 +151,7 @@ class _Found:
             server_default=default,
             autoincrement=sequence is not None,
             comment=row.comment,
-            info={} if sequence is None else self._numbering(sequence, type_),
+            info=self._stored.info(row) | ({} if sequence is None else self._numbering(sequence, type_)),
         )
 
     def _numbering(self, sequence: int, type_: TypeEngine[Any]) -> dict[str, object]:
