@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.executors import work
-from tests.executors.faults import Found, tried
+from tests.executors.faults import Found, ledger, tried
 from tests.executors.here import open_here
 from tests.kills import Dask, happening
 from tests.operations.archive_example import gallery
 from tests.operations.parted import fill
-from tests.operations.test_parts_load import Watched, digest, left
+from tests.operations.test_parts_load import digest, left, target
 from tests.servers import dask
 from tests.servers.dask import Cluster
 from tests.servers.swift import S3Server
@@ -43,6 +45,30 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def cluster(begun: Cluster) -> Cluster:
     begun.ready()
     return begun
+
+
+class Watched:
+    """A load in a thread, which is looked at from outside."""
+
+    def __init__(self, config: Config, workers: WorkerOptions) -> None:
+        self._config, self._workers, self.failures = config, workers, list[BaseException]()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            load_in_parts(self._config, "postgres", "other", "item", self._workers)
+        except BaseException as error:  # noqa: BLE001 - looked at by the test
+            self.failures.append(error)
+
+    def wait_for(self, written: int) -> None:
+        """Until so many parts are in the ledger."""
+        with target(self._config) as connection:
+            while self.thread.is_alive():
+                if ledger(connection)[1] >= written:
+                    return
+                time.sleep(0.005)
+        raise AssertionError(self.failures)
 
 
 def options(cluster: Cluster, config: Config) -> WorkerOptions:
