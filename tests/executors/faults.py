@@ -20,7 +20,7 @@ from toolkit.engines import connect
 from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
 
-PART_BYTES = 300_000
+PART_BYTES = 120_000
 _SECONDS = 180
 _SCRIPT = """
 from pathlib import Path

@@ -73,7 +73,7 @@ class Watched:
 
 def options(cluster: Cluster, config: Config) -> WorkerOptions:
     cluster.know({name: config.database(name) for name in ("postgres", "other")})
-    return WorkerOptions(cluster.address, part_bytes=300_000)
+    return WorkerOptions(cluster.address, part_bytes=120_000)
 
 
 def test_every_part_comes_back_once_and_errors_are_told(cluster: Cluster) -> None:
@@ -95,7 +95,7 @@ def test_a_lake_is_filled_by_workers_that_know_it_by_their_own_settings(
 ) -> None:
     lake = Database("lake", f"delta+file://{tmp_path}/lake")
     named = replace(two, databases={**two.databases, "lake": lake})
-    workers = replace(options(cluster, named), part_bytes=2_000_000)
+    workers = replace(options(cluster, named), part_bytes=800_000)
     with pytest.raises(PartFailedError, match="no database 'lake'"):
         load_in_parts(named, "postgres", "lake", "item", workers)
     cluster.know({name: named.database(name) for name in ("postgres", "lake")})
@@ -211,5 +211,5 @@ def test_a_scheduler_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_
     assert digest(two, "other").rows == 0
     (run,) = left(two)
     monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
-    load_in_parts(two, "postgres", "other", "item", WorkerOptions("local:2", part_bytes=300_000), resume=run)
+    load_in_parts(two, "postgres", "other", "item", WorkerOptions("local:2", part_bytes=120_000), resume=run)
     assert digest(two, "other") == digest(two, "postgres")
