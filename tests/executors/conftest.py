@@ -18,7 +18,7 @@ collect_ignore = [] if find_spec("ray") else ["test_ray.py"]
 def two(config: Config, second_postgres_url: str) -> Config:
     """A full table, and an empty one in another database."""
     target = Database("other", second_postgres_url, config.root)
-    fill(config.database("postgres"), 7 * ROWS)
+    fill(config.database("postgres"), 3 * ROWS)
     with connected(target) as connection:
         METADATA.create_all(connection)
     return replace(only(config), databases={**config.databases, "other": target})

@@ -20,7 +20,7 @@ from toolkit.engines import connect
 from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
 
-PART_BYTES = 300_000
+PART_BYTES = 120_000
 _SECONDS = 180
 _SCRIPT = """
 from pathlib import Path
@@ -84,7 +84,7 @@ class Coordinator:
                 if time.monotonic() > until:
                     self.process.kill()
                     raise AssertionError(self.process.communicate()[0].decode())
-                parts, written = _ledger(connection)
+                parts, written = ledger(connection)
                 if parts and written >= ceil(share * parts):
                     return True
                 time.sleep(0.002)
@@ -101,7 +101,8 @@ class Coordinator:
         return self.process.returncode
 
 
-def _ledger(connection: psycopg.Connection[Any]) -> tuple[int, int]:
+def ledger(connection: psycopg.Connection[Any]) -> tuple[int, int]:
+    """How many parts the run has, and how many are written."""
     with suppress(psycopg.errors.UndefinedTable):
         for run in runs(connection):
             row = connection.execute(f"SELECT count(*), count(rows) FROM toolkit_run_{run}_parts".encode()).fetchone()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +13,12 @@ import pytest
 from msgspec import structs
 
 from tests.executors import work
-from tests.executors.faults import Found, tried
+from tests.executors.faults import Found, ledger, tried
 from tests.executors.here import open_here
 from tests.kills import Dask, happening
 from tests.operations.archive_example import gallery
 from tests.operations.parted import fill
-from tests.operations.test_parts_load import Watched, digest, left
+from tests.operations.test_parts_load import digest, left, target
 from tests.servers import dask
 from tests.servers.dask import Cluster
 from tests.servers.swift import S3Server
@@ -46,9 +48,33 @@ def cluster(begun: Cluster) -> Cluster:
     return begun
 
 
+class Watched:
+    """A load in a thread, which is looked at from outside."""
+
+    def __init__(self, config: Config, workers: WorkerOptions) -> None:
+        self._config, self._workers, self.failures = config, workers, list[BaseException]()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            load_in_parts(self._config, "postgres", "other", "item", self._workers)
+        except BaseException as error:  # noqa: BLE001 - looked at by the test
+            self.failures.append(error)
+
+    def wait_for(self, written: int) -> None:
+        """Until so many parts are in the ledger."""
+        with target(self._config) as connection:
+            while self.thread.is_alive():
+                if ledger(connection)[1] >= written:
+                    return
+                time.sleep(0.005)
+        raise AssertionError(self.failures)
+
+
 def options(cluster: Cluster, config: Config) -> WorkerOptions:
     cluster.know({name: config.database(name) for name in ("postgres", "other")})
-    return WorkerOptions(cluster.address, part_bytes=300_000)
+    return WorkerOptions(cluster.address, part_bytes=120_000)
 
 
 def test_every_part_comes_back_once_and_errors_are_told(cluster: Cluster) -> None:
@@ -70,7 +96,7 @@ def test_a_lake_is_filled_by_workers_that_know_it_by_their_own_settings(
 ) -> None:
     lake = Database("lake", f"delta+file://{tmp_path}/lake")
     named = replace(two, databases={**two.databases, "lake": lake})
-    workers = structs.replace(options(cluster, named), part_bytes=2_000_000)
+    workers = replace(options(cluster, named), part_bytes=800_000)
     with pytest.raises(PartFailedError, match="no database 'lake'"):
         load_in_parts(named, "postgres", "lake", "item", workers)
     cluster.know({name: named.database(name) for name in ("postgres", "lake")})
@@ -186,5 +212,5 @@ def test_a_scheduler_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_
     assert digest(two, "other").rows == 0
     (run,) = left(two)
     monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
-    load_in_parts(two, "postgres", "other", "item", WorkerOptions("local:2", part_bytes=300_000), resume=run)
+    load_in_parts(two, "postgres", "other", "item", WorkerOptions("local:2", part_bytes=120_000), resume=run)
     assert digest(two, "other") == digest(two, "postgres")

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,12 @@ _LOADED = [
     "toolkit.operations.diff.compare",
     "toolkit.operations.fixtures.dump",
     "toolkit.operations.fixtures.load",
+    "toolkit.operations.fixtures.one_table",
     "toolkit.operations.inspect",
     "toolkit.operations.migrations.migrate",
     "toolkit.operations.migrations.model_tables",
+    "toolkit.operations.parts.loading",
+    "toolkit.operations.parts.staging",
     "toolkit.operations.reflection.reflection",
     "toolkit.operations.status",
     "toolkit.operations.sync",
@@ -49,11 +53,22 @@ _LOADED = [
     "toolkit.operations.transfer.prepared",
     "toolkit.operations.transfer.rejecting",
     "toolkit.operations.transfer.watermarks",
+    "toolkit.cli.render_inspect",
+    "toolkit.engines.delta.connection",
+    "toolkit.engines.delta.engine",
     "toolkit.engines.duckdb.connection",
+    "toolkit.engines.duckdb.engine",
     "toolkit.engines.duckdb.alembic",
     "toolkit.engines.duckdb.dialect",
     "toolkit.engines.postgresql.connection",
+    "toolkit.engines.postgresql.engine",
+    "toolkit.engines.postgresql.filling",
+    "toolkit.engines.postgresql.session_options",
     "toolkit.engines.sqlite.connection",
+    "toolkit.engines.sqlite.engine",
+    "toolkit.engines.sqlite.uuid_forms",
+    "toolkit.executors.local",
+    "toolkit.executors.process",
     "toolkit.engines.sqlite.alembic",
     "toolkit.models.todo",
     "adbc_driver_postgresql.dbapi",
@@ -66,6 +81,7 @@ _LOADED = [
     "tests.operations.club",
     "tests.operations.gallery",
     "tests.operations.shop",
+    "tests.executors.forked",
     __name__,
 ]
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -103,6 +119,28 @@ class Toolkit:
     @property
     def result(self) -> Any:
         return json.loads(self.out)
+
+
+def called(function: Callable[..., None], *arguments: Any) -> ForkServerProcess:
+    """Start a process that does no more than this, and return at once; it may have others forked itself."""
+    server: Any = forkserver._forkserver
+    server.ensure_running()
+    known = {name: value for name, value in vars(server).items() if name in _ADDRESS}
+    process = _CONTEXT.Process(target=_call, args=(known, function, arguments))
+    process.start()
+    return process
+
+
+# Where the server is, and what one says to be let in, from Python 3.14 on.
+_ADDRESS = ("_forkserver_address", "_forkserver_authkey")
+
+
+def _call(known: dict[str, Any], function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    server: Any = forkserver._forkserver
+    vars(server).update(known)
+    # It runs: a process that it has forked would start another.
+    server.ensure_running = lambda: None
+    function(*arguments)
 
 
 def toolkit(

@@ -27,7 +27,7 @@ from toolkit.stores.archive_locks import LOCK_TTL
 from toolkit.stores.objects import ObjectInfo
 
 FILES = 24
-KILLS = 6
+KILLS = 4
 # Of three verbs each, in a bucket; 20 once.
 ROUNDS = 2
 ORPHANS = {Outcome.ORPHAN}
@@ -200,7 +200,7 @@ def test_nothing_is_lost_in_a_bucket_whenever_a_verb_is_killed(in_bucket: Galler
     for number in range(ROUNDS):
         contents = fill(world, f"round {number}", 10)
         # In parts, of which some may have arrived when the end comes.
-        contents[10] = os.urandom(21 << 20)
+        contents[10] = os.urandom(11 << 20)
         world.photo(10, f"round {number}/large", contents[10])
         move = ["--move"] if number % 2 else []
         began = time.monotonic()

@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import threading
-import time
+import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from msgspec import structs
 
-from tests.executors import processes
+from tests.executors import forked
 from tests.executors.here import open_here
 from tests.operations.archive_example import LONG_AGO, Gallery, gallery
 from toolkit.config import Config, Store
 from toolkit.config.stores import with_key
 from toolkit.core.archive_manifest import Address
 from toolkit.errors import ConfigurationError
+from toolkit.executors.local import LocalExecutor
 from toolkit.operations.archive import sending_parts
 from toolkit.operations.archive.backends import Backends, open_archive
 from toolkit.operations.archive.outcomes import Outcome
@@ -62,6 +63,14 @@ def in_s3(alone: Config, archive_bucket: Store) -> Gallery:
     return gallery(replace(alone, stores={**alone.stores, "archive": store}), "sqlite", plain="plain")
 
 
+@pytest.fixture
+def processes() -> Iterator[None]:
+    """Workers that are processes, whose start takes little time."""
+    with forked.workers():
+        yield
+
+
+@pytest.mark.usefixtures("processes")
 def test_workers_leave_the_archive_that_a_push_without_them_leaves(
     in_s3: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,28 +94,23 @@ def world(alone: Config) -> Gallery:
     return gallery(alone, "sqlite", plain="plain")
 
 
+@pytest.mark.usefixtures("processes")
 def test_a_part_whose_worker_is_killed_is_done_again(world: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker is killed while it sends; the manifest is that of a push without workers, nothing is lost."""
-    for number in range(500):
+    """A worker is killed with a part; the manifest is that of a push without workers, nothing is lost."""
+    for number in range(60):
         world.put(f"{number}", os.urandom(4096))
-    world.photos({number: f"{number}" for number in range(500)})
-    monkeypatch.setattr(sending_parts, "PART_FILES", 100)
+    world.photos({number: f"{number}" for number in range(60)})
+    monkeypatch.setattr(sending_parts, "PART_FILES", 12)
     killed: list[int] = []
 
-    def kill() -> None:
-        """One of those that have written something by then."""
-        while len(list(world.folder.glob("objects/*/*"))) <= 60:
-            time.sleep(0.005)
-        worker = processes.any_worker()
-        worker.kill()
-        killed.append(worker.pid)
+    def kill(executor: LocalExecutor) -> None:
+        killed.append(executor.process_ids[1])
+        os.kill(killed[0], signal.SIGKILL)
 
-    killer = threading.Thread(target=kill, daemon=True)
-    killer.start()
-    result = pushed(world)
-    killer.join(10)
+    with forked.at_hand_out(2, kill):
+        result = pushed(world)
     assert len(killed) == 1
-    assert (result.sent, result.repaired, result.findings, result.notes) == (500, 0, (), ())
+    assert (result.sent, result.repaired, result.findings, result.notes) == (60, 0, (), ())
     pushed(world, "plain", None)
     assert entries(world) == entries(world, "plain")
     assert world.verify(read_data=True).whole

@@ -18,11 +18,11 @@ from tests.operations.shop import metadata
 from toolkit.compute.scratch import scratch_directory
 from toolkit.config import Config
 
-ROWS = 1500
+ROWS = 400
 # Of each target.
 KILLS = 3
-# Of each command on each target: 12 of each command.
-LOADS = 4
+# Of each command on each target: 9 of each command.
+LOADS = 3
 AT = "'2024-01-01 00:00:00.000000'"
 
 

@@ -39,7 +39,7 @@ from toolkit.errors import (
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.transfer.options import Mode, Options
 
-ROWS = 500
+ROWS = 150
 
 
 @pytest.fixture(params=["sqlite", "postgres", "duckdb"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import reduce
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contracts import schema
+from tests.executors import forked
 from tests.executors.here import open_here
 from tests.operations.databases import connected
 from tests.operations.parted import ITEM, ROWS, SPEC, asked, fill, only, parts_of
@@ -213,13 +215,19 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
 
 
+@pytest.fixture
+def processes() -> Iterator[None]:
+    """Workers that are processes, whose start takes little time."""
+    with forked.workers():
+        yield
+
+
 # Whether other processes may open a file meanwhile, only processes show.
 @pytest.mark.parametrize(("source", "target", "is_here"), [("postgres", "sqlite", True), ("duckdb", "sqlite2", False)])
 def test_a_diff_by_workers_finds_what_one_without_them_finds(
     request: pytest.FixtureRequest, config: Config, workers: WorkerOptions, source: str, target: str, is_here: bool
 ) -> None:
-    if is_here:
-        request.getfixturevalue("here")
+    request.getfixturevalue("here" if is_here else "processes")
     for name in (source, target):
         fill(config.database(name))
     assert diff(only(config), source, target, ["item"]).equal

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
+import os
+import signal
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +14,14 @@ from typing import Any, ClassVar
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from msgspec import structs
 from pyarrow.fs import PyFileSystem
 
-from tests.executors import processes
+from tests.executors import forked
 from tests.executors.here import open_here
 from tests.operations.parted import SPEC, fill, only
 from tests.servers import unreliable
@@ -63,10 +62,17 @@ MANY = 5000
 """So many that a commit tells the totals of segments, too."""
 
 
+@pytest.fixture
+def processes() -> Iterator[None]:
+    """Workers that can be killed."""
+    with forked.workers():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes are started where one is to be killed or frozen: they take most of the time of a test."""
-    if "many" not in request.fixturenames:
+    """Others are this process."""
+    if "processes" not in request.fixturenames:
         monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
 
 
@@ -354,73 +360,40 @@ def test_a_lake_in_an_object_store_is_filled_by_a_stores_settings_and_is_one_pla
         load_config(tmp_path, {})
 
 
-@pytest.fixture
-def many(two: Config) -> Config:
-    """Enough rows that something can happen while they are written."""
-    fill(two.database("postgres"), 6 * MANY, first=MANY)
-    return two
+SMALL = replace(WORKERS, part_bytes=60_000)
+"""So small that workers have several parts each."""
 
 
-SMALL = structs.replace(WORKERS, part_bytes=500_000)
-
-
-def wait_for(state: Callable[[], bool]) -> None:
-    for _ in range(16000):
-        if state():
-            return
-        time.sleep(0.005)
-    raise AssertionError("no files are written")
-
-
-def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(many: Config) -> None:
-    with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(load, many, workers=SMALL)
-        wait_for(lambda: len(files(many)) >= 2 or running.done())
-        processes.any_worker().kill()
-        assert running.result(120).verified
-    assert digest(many, "lake") == digest(many, "postgres")
-    assert named(many) <= files(many)
+@pytest.mark.usefixtures("processes")
+def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(two: Config) -> None:
+    with forked.at_hand_out(3, lambda executor: os.kill(executor.process_ids[0], signal.SIGKILL)):
+        assert load(two, workers=SMALL).verified
+    assert digest(two, "lake") == digest(two, "postgres")
+    assert named(two) <= files(two)
 
 
 def test_a_run_whose_coordinator_was_killed_is_taken_up_and_what_it_has_written_is_not_written_again(
-    many: Config, monkeypatch: pytest.MonkeyPatch
+    two: Config,
 ) -> None:
-    kill_a_run(many)
-    monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
-    assert (digest(many, "lake").rows, DeltaTable(folder(many)).version()) == (0, 0)
-    before = noted(many)
-    run = left(many)
+    forked.load_until_killed(two, "lake", SMALL, 3)
+    assert (digest(two, "lake").rows, DeltaTable(folder(two)).version()) == (0, 0)
+    before = noted(two)
+    run = left(two)
     with pytest.raises(RunError, match=r"was interrupted, and has written \d+ of \d+ parts of item") as raised:
-        load(many, workers=SMALL)
+        load(two, workers=SMALL)
     assert f"--resume {run}" in raised.value.advice
-    # A row of a part that is written, which is then another part's, too.
-    with psycopg.connect(many.database("postgres").address) as source:
-        source.execute("UPDATE item SET label = 'changed since' WHERE id = 7919")
+    # A row of a part that is written, which is then another part's, too. Which parts those are, workers decide.
+    row = pq.read_table(folder(two) / min(before)).column("id")[0].as_py()
+    with psycopg.connect(two.database("postgres").address) as source:
+        source.execute("UPDATE item SET label = 'changed since' WHERE id = %s", (row,))
     told = Noted()
-    assert load(many, workers=SMALL, resume=run, progress=told).verified
+    assert load(two, workers=SMALL, resume=run, progress=told).verified
     again = [note for note in told.notes if "has changed since: it is copied again" in note]
     assert len(again) == 1
-    assert before & files(many) == before & named(many)
-    assert len(before & named(many)) >= len(before) - 2
-    assert digest(many, "lake") == digest(many, "postgres")
-    assert not left_over(many)
-
-
-def kill_a_run(config: Config) -> None:
-    """Kill the coordinator of a run that has noted three parts."""
-    places = [(name, config.database(name).address) for name in ("postgres", "lake")]
-    script = f"""
-from pathlib import Path
-from toolkit.config import Config, Database
-from toolkit.operations.parts.crew import WorkerOptions
-from toolkit.operations.parts.loading import load_in_parts
-databases = {{n: Database(n, a) for n, a in {places!r}}}
-load_in_parts(Config(Path(), databases), "postgres", "lake", "item", WorkerOptions("local:2", part_bytes=500_000))
-"""
-    with subprocess.Popen([sys.executable, "-c", script]) as process:
-        wait_for(lambda: len(list(runs(config).glob("*/part-*"))) >= 3)
-        process.kill()
-    assert process.returncode == -9, "it was to be killed before its end"
+    assert before & files(two) == before & named(two)
+    assert len(before & named(two)) >= len(before) - 2
+    assert digest(two, "lake") == digest(two, "postgres")
+    assert not left_over(two)
 
 
 def test_restart_removes_what_was_left_and_begins_again(two: Config, here: Callable[..., None]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 from msgspec import structs
 from sqlalchemy import make_url
 
-from tests.executors import processes
+from tests.executors import forked
 from tests.executors.here import open_here
 from tests.operations.databases import connected
 from tests.operations.parted import METADATA, ROWS, SPEC, fill, only
@@ -28,6 +27,7 @@ from toolkit.engines.contract import Part, RunAbout
 from toolkit.engines.postgresql.connection import PostgresConnection
 from toolkit.engines.postgresql.filling import FillingConnection
 from toolkit.errors import PartFailedError, RunError, ToolkitError
+from toolkit.executors.local import LocalExecutor
 from toolkit.operations.parts.crew import WorkerOptions
 from toolkit.operations.parts.loading import load_in_parts
 from toolkit.operations.parts.work import Again, DigestPart, FillPart, Place, digest_part, fill_part, sent
@@ -44,10 +44,17 @@ def bare(config: Config, second_postgres_url: str) -> Config:
     return replace(only(config), databases={**config.databases, "other": target})
 
 
+@pytest.fixture
+def processes() -> Iterator[None]:
+    """Workers that can be killed and frozen."""
+    with forked.workers():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes are started where one is to be killed or frozen: they take most of the time of a test."""
-    if "many" not in request.fixturenames:
+    """Others are this process."""
+    if "processes" not in request.fixturenames:
         monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
 
 
@@ -351,84 +358,33 @@ def test_a_server_that_takes_no_more_connections_is_told_with_what_to_do(two: Co
             connection.execute("DROP ROLE few")
 
 
-@pytest.fixture
-def many(two: Config) -> Config:
-    """Enough rows that something can happen while they are copied."""
-    fill(two.database("postgres"), 10 * ROWS, first=ROWS)
-    return two
-
-
-class Watched:
-    """A load in a thread, which is looked at from outside."""
-
-    def __init__(self, config: Config, workers: WorkerOptions = WORKERS) -> None:
-        self._config, self.failures = config, list[BaseException]()
-        self.thread = threading.Thread(target=self._run, args=(structs.replace(workers, part_bytes=300_000),))
-        self.thread.start()
-
-    def _run(self, workers: WorkerOptions) -> None:
-        try:
-            load_in_parts(self._config, "postgres", "other", "item", workers)
-        except BaseException as error:  # noqa: BLE001 - looked at by the test
-            self.failures.append(error)
-
-    def wait_for(self, written: int) -> None:
-        """Until so many parts are in the ledger."""
-        with target(self._config) as connection:
-            for _ in range(8000):
-                if not self.thread.is_alive():
-                    break
-                if (found := left(self._config)) and _written(connection, found[0]) >= written:
-                    return
-                time.sleep(0.005)
-        raise AssertionError(self.failures)
-
-
-def _written(connection: psycopg.Connection[Any], run: str) -> int:
-    with suppress(psycopg.errors.UndefinedTable):
-        row = connection.execute(f"SELECT count(rows) FROM toolkit_run_{run}_parts").fetchone()
-        return int(row[0]) if row else 0
-    return -1
-
-
+@pytest.mark.usefixtures("processes")
 def test_workers_that_are_killed_or_frozen_cost_no_row_and_double_none(
-    many: Config, monkeypatch: pytest.MonkeyPatch
+    two: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both at once, each with its part; who is frozen for longer than anybody waits is gone when it is replaced."""
     monkeypatch.setattr("toolkit.executors.local.PATIENCE", 2.0)
-    watched = Watched(many)
-    watched.wait_for(2)
-    frozen = processes.any_worker()
-    frozen.suspend()
-    (other,) = (each for each in processes.workers() if each.pid != frozen.pid)
-    other.kill()
-    watched.thread.join(60)
-    assert watched.failures == []
-    assert not psutil.pid_exists(frozen.pid)
-    assert digest(many, "other") == digest(many, "postgres")
+    frozen: list[int] = []
+
+    def lose(executor: LocalExecutor) -> None:
+        first, other = executor.process_ids
+        os.kill(first, signal.SIGSTOP)
+        os.kill(other, signal.SIGKILL)
+        frozen.append(first)
+
+    with forked.at_hand_out(3, lose):
+        load(two)
+    assert not psutil.pid_exists(*frozen)
+    assert digest(two, "other") == digest(two, "postgres")
 
 
-@pytest.mark.parametrize("written", [0, 5])
-def test_a_coordinator_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_taken_up(
-    many: Config, monkeypatch: pytest.MonkeyPatch, written: int
-) -> None:
-    script = f"""
-from pathlib import Path
-from toolkit.config import Config, Database
-from toolkit.operations.parts.crew import WorkerOptions
-from toolkit.operations.parts.loading import load_in_parts
-databases = {{n: Database(n, a) for n, a in {[(n, many.database(n).address) for n in ("postgres", "other")]!r}}}
-load_in_parts(Config(Path(), databases), "postgres", "other", "item", WorkerOptions("local:2", part_bytes=300_000))
-"""
-    with subprocess.Popen([sys.executable, "-c", script]) as process:
-        with target(many) as connection:
-            while process.poll() is None and not ((found := left(many)) and _written(connection, found[0]) >= written):
-                time.sleep(0.005)
-        process.kill()
-    assert process.returncode == -9, "it was to be killed before its end"
-    assert digest(many, "other").rows == 0
-    (run,) = left(many)
-    monkeypatch.setattr("toolkit.operations.parts.crew.open_executor", open_here)
-    load_in_parts(many, "postgres", "other", "item", WORKERS, resume=run)
-    assert digest(many, "other") == digest(many, "postgres")
-    assert not left(many)
+def test_a_coordinator_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_taken_up(two: Config) -> None:
+    """Twice: at its first part, and as it takes up what was left, at its fifth."""
+    forked.load_until_killed(two, "other", WORKERS, 0)
+    (run,) = left(two)
+    forked.load_until_killed(two, "other", WORKERS, 4, resume=run)
+    assert digest(two, "other").rows == 0
+    assert left(two) == [run]
+    load(two, resume=run)
+    assert digest(two, "other") == digest(two, "postgres")
+    assert not left(two)

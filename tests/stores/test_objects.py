@@ -78,7 +78,8 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Plac
     return _make
 
 
-@pytest.fixture(params=["local", "memory", "s3", "unreliable", "azure"])
+# S3 is the one that is unreliable: of five of its requests, four are answered as they should be.
+@pytest.fixture(params=["local", "memory", "unreliable", "azure"])
 def place(request: pytest.FixtureRequest, make: Callable[[str], Place]) -> Place:
     return make(request.param)
 
@@ -299,9 +300,17 @@ def test_a_store_that_fails_every_other_time_is_written_read_and_emptied(
     assert unreliable_s3.failed > 5
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("request_", ["?uploads", "partNumber=2", "POST /objects/{prefix}/big?uploadId="])
-@pytest.mark.parametrize("in_memory", [False, True])
+_OF_PARTS = ("?uploads", "partNumber=2", "POST /objects/{prefix}/big?uploadId=")
+
+
+# What is in memory is cut by obstore, which sends the same requests: each fault once.
+@pytest.mark.parametrize(
+    ("in_memory", "request_", "fault"),
+    [
+        *((False, request_, fault) for request_ in _OF_PARTS for fault in FAULTS),
+        *((True, _OF_PARTS[number % 3], fault) for number, fault in enumerate(FAULTS)),
+    ],
+)
 def test_an_upload_in_parts_survives_a_failure_of_each_of_its_requests(
     s3_store: Store, unreliable_s3: UnreliableProxy, in_memory: bool, request_: str, fault: Fault
 ) -> None:

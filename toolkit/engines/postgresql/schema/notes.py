@@ -94,7 +94,8 @@ FROM (SELECT c.*, c.oid AS id, c.oid::regclass::text AS name FROM pg_class AS c
       WHERE c.oid = ANY (CAST(:tables AS oid[]))) AS relation
 """
 
-# Whatever is a user's: neither the server's own nor an extension's.
+# Whatever is a user's: neither the server's own nor an extension's. The server's functions and types are thousands, and
+# have numbers below 16384 (FirstNormalObjectId): to leave them out first takes 0.5 in place of 3.5 ms.
 _OTHERS = """
 WITH place AS (
     SELECT oid, nspname, CASE WHEN nspname <> ALL (current_schemas(false)) THEN nspname || '.' ELSE '' END AS prefix
@@ -150,7 +151,7 @@ WITH place AS (
     UNION ALL
     SELECT 9, prefix || typname, 'type', 'type', NULL, NULL FROM pg_type AS t JOIN place ON place.oid = typnamespace
     LEFT JOIN pg_class AS row ON row.oid = typrelid
-    WHERE typtype IN ('e', 'd', 'c', 'r') AND (typrelid = 0 OR row.relkind = 'c')
+    WHERE t.oid >= 16384 AND typtype IN ('e', 'd', 'c', 'r') AND (typrelid = 0 OR row.relkind = 'c')
     AND ('pg_type'::regclass, t.oid) NOT IN (SELECT * FROM foreigner)
     AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE refclassid = 'pg_type'::regclass AND deptype IN ('n', 'a')
                     AND refobjid IN (t.oid, t.typarray)
@@ -158,7 +159,7 @@ WITH place AS (
     UNION ALL
     SELECT 10, prefix || proname, 'function', 'function', NULL, NULL FROM pg_proc AS p
     JOIN place ON place.oid = pronamespace
-    WHERE ('pg_proc'::regclass, p.oid) NOT IN (SELECT * FROM foreigner)
+    WHERE p.oid >= 16384 AND ('pg_proc'::regclass, p.oid) NOT IN (SELECT * FROM foreigner)
     AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE refclassid = 'pg_proc'::regclass AND refobjid = p.oid
                     AND (classid IN ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_type'::regclass)
                          OR classid = 'pg_class'::regclass AND EXISTS (SELECT 1 FROM pg_class WHERE pg_class.oid = objid
