@@ -60,8 +60,7 @@ def test_a_number_is_not_given_out_again_where_its_row_was_deleted(own: Config, 
         assert following(own, target) > 6
 
 
-@pytest.mark.parametrize("is_dumped", [False, True])
-@pytest.mark.parametrize("target", ["postgres", "duckdb"])
+@pytest.mark.parametrize(("is_dumped", "target"), [(False, "postgres"), (True, "duckdb")])
 def test_where_the_last_number_of_64_bits_was_given_out_others_go_on_with_it(
     config: Config, tmp_path: Path, target: str, is_dumped: bool
 ) -> None:
