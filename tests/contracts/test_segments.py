@@ -76,7 +76,9 @@ def holding(database: Database, rows: dict[tuple[int, str], str]) -> Iterator[Ta
         yield connection.repository(PAIR)
 
 
-@pytest.mark.parametrize(("source", "target"), [("postgres", "duckdb"), ("postgres", "postgres")])
+@pytest.mark.parametrize(
+    ("source", "target"), [("sqlite", "postgres"), ("postgres", "duckdb"), ("postgres", "postgres")]
+)
 @settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.tuples(*[st.dictionaries(KEYS, st.sampled_from(["1", "2"]), max_size=30)] * 2))
 def test_segments_find_what_a_comparison_of_all_rows_finds(

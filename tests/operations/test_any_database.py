@@ -83,7 +83,7 @@ def test_rows_go_into_the_tables_that_the_application_has_made(bare: Config, sou
     assert diff(bare, source, target).equal
 
 
-@pytest.mark.parametrize(("source", "target"), [("sqlite", "postgres")])
+@pytest.mark.parametrize(("source", "target"), [("duckdb", "sqlite")])
 def test_a_target_without_tables_gets_those_of_the_source(bare: Config, source: str, target: str) -> None:
     fill(bare, source, AUTHORS, BOOKS, *ROWS)
     planned = sync(bare, source, target, dry_run=True)

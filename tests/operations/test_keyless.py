@@ -525,7 +525,7 @@ def test_a_unique_column_without_nulls_is_a_key_as_long_as_neither_side_has_one(
         sync(config, "sqlite", target)
 
 
-@pytest.mark.parametrize("target", ["duckdb"])
+@pytest.mark.parametrize("target", ["sqlite2", "duckdb"])
 def test_without_models_decimals_of_any_precision_are_no_key_but_are_copied(
     config: Config, tmp_path: Path, target: str
 ) -> None:

@@ -587,7 +587,7 @@ def test_bookkeeping_tables_neither_count_nor_are_dropped(project: Config, datab
 # -- the history -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
 def test_a_history_is_not_begun_with_a_database_that_has_the_tables(project: Config, database: Database) -> None:
     with connected(database) as connection:
         FIRST.create_all(connection)
@@ -716,7 +716,7 @@ def test_advanced_alchemy_runs_the_same_history(project: Config, database: Datab
     assert migrate.show_current_revision(database, project).is_head
 
 
-@pytest.mark.parametrize("name", ["postgres"])
+@pytest.mark.parametrize("name", ["sqlite", "postgres"])
 def test_advanced_alchemy_runs_the_same_history_on_an_asynchronous_engine(project: Config, name: str) -> None:
     database = project.database(name)
     make_first(project)

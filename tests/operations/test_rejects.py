@@ -213,7 +213,7 @@ def test_values_in_doubt_at_any_source_are_rejected_as_the_database_shows_them(
     assert ids(space, "sqlite")["maker"] == [1, 3, 4]
 
 
-@pytest.mark.parametrize(("target", "tables"), [("sqlite2", ()), ("postgres", ("part", "note"))])
+@pytest.mark.parametrize(("target", "tables"), [("sqlite2", ()), ("postgres", ("part", "note")), ("sqlite3", ())])
 def test_a_dry_run_counts_the_rows_without_a_parent_that_a_run_rejects(
     space: Config, tmp_path: Path, target: str, tables: tuple[str, ...]
 ) -> None:

@@ -70,7 +70,7 @@ def test_of_more_rows_than_are_kept_in_mind_all_are_compared(items: Config, monk
     assert counts(items, "sqlite", "sqlite2") == (0, 1, 1)
 
 
-@pytest.mark.parametrize("target", ["postgres"])
+@pytest.mark.parametrize("target", ["sqlite2", "postgres"])
 def test_thousands_of_rows_are_kept_in_mind_in_the_table_that_there_was(items: Config, target: str) -> None:
     put(items, "sqlite", item(1, 10))
     put(items, target)

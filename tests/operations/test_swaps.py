@@ -150,7 +150,7 @@ def test_a_row_that_goes_gives_its_value_up_even_while_others_still_point_at_it(
     assert contents(seats.database(target), METADATA) == contents(seats.database("sqlite"), METADATA)
 
 
-@pytest.mark.parametrize(("target", "commit_every"), [("postgres", None), ("sqlite2", 1)])
+@pytest.mark.parametrize(("target", "commit_every"), [("duckdb", None), ("sqlite2", 1)])
 def test_a_value_that_a_row_of_the_target_keeps_is_still_a_conflict_and_nothing_is_written(
     seats: Config, target: str, commit_every: int | None
 ) -> None:
