@@ -106,41 +106,9 @@ def same(one: pa.Table, other: pa.Table) -> bool:
     return digests[0] == digests[1] and all(exact(one.column(n)) == exact(other.column(n)) for n in plain)
 
 
-def test_what_was_written_is_read_back_by_both_ways(table: Database, kind: str, batch: pa.RecordBatch) -> None:
-    filled(table, kind, batch)
-    with connect(table) as connection:
-        for way in ("fast", "portable"):
-            assert same(rows(repository(connection, way, of(kind))), pa.Table.from_batches([batch]).sort_by("key"))
-
-
-def test_digests_are_those_of_the_canonical_rows_and_of_what_was_sent(
+def test_what_was_written_is_counted_and_read_back_by_both_ways(
     table: Database, kind: str, batch: pa.RecordBatch
 ) -> None:
-    filled(table, kind, batch)
-    expected = dict(zip(*keyed_digests(SPEC, batch).to_pydict().values(), strict=True))
-    with connect(table, write=True) as connection:
-        found = pa.Table.from_batches(repository(connection, kind).row_digests()).to_pydict()
-        connection.stop_reading()
-        whole = repository(connection, kind).digest()
-    assert dict(zip(*found.values(), strict=True)) == expected
-    assert whole == digest_batches(SPEC, [batch])
-    with connect(table) as connection, StoredDigest() as sent:
-        if connection.capabilities.keeps_text_of_json:  # Nobody asks another.
-            assert repository(connection, kind).stored_digest() == sent.of(batch)
-
-
-def test_rows_are_read_and_digested_by_key(table: Database, kind: str, batch: pa.RecordBatch) -> None:
-    filled(table, kind, batch)
-    some = pa.Table.from_batches([batch.slice(1, 5)])
-    with connect(table, write=True) as connection:
-        digest = repository(connection, kind).digest(keys=some.select(["key"]))
-    with connect(table) as connection:
-        found = rows(repository(connection, kind), keys=some.select(["key"]))
-    assert same(found, some.sort_by("key"))
-    assert digest == digest_batches(SPEC, some.to_batches())
-
-
-def test_count_and_emptiness(table: Database, kind: str, batch: pa.RecordBatch) -> None:
     with connect(table) as connection:
         assert repository(connection, kind).is_empty()
         assert repository(connection, kind).count() == 0
@@ -149,6 +117,28 @@ def test_count_and_emptiness(table: Database, kind: str, batch: pa.RecordBatch) 
     with connect(table) as connection:
         assert not repository(connection, kind).is_empty()
         assert repository(connection, kind).count() == batch.num_rows
+        for way in ("fast", "portable"):
+            assert same(rows(repository(connection, way, of(kind))), pa.Table.from_batches([batch]).sort_by("key"))
+
+
+def test_digests_of_all_rows_and_of_some_are_those_of_the_canonical_rows_and_of_what_was_sent(
+    table: Database, kind: str, batch: pa.RecordBatch
+) -> None:
+    filled(table, kind, batch)
+    expected = dict(zip(*keyed_digests(SPEC, batch).to_pydict().values(), strict=True))
+    some = pa.Table.from_batches([batch.slice(1, 5)])
+    with connect(table, write=True) as connection:
+        found = pa.Table.from_batches(repository(connection, kind).row_digests()).to_pydict()
+        connection.stop_reading()
+        whole = repository(connection, kind).digest()
+        part = repository(connection, kind).digest(keys=some.select(["key"]))
+    assert dict(zip(*found.values(), strict=True)) == expected
+    assert whole == digest_batches(SPEC, [batch])
+    assert part == digest_batches(SPEC, some.to_batches())
+    with connect(table) as connection, StoredDigest() as sent:
+        assert same(rows(repository(connection, kind), keys=some.select(["key"])), some.sort_by("key"))
+        if connection.capabilities.keeps_text_of_json:  # Nobody asks another.
+            assert repository(connection, kind).stored_digest() == sent.of(batch)
 
 
 def test_an_upsert_updates_rows_with_the_same_key_and_inserts_the_others(
@@ -172,18 +162,9 @@ def test_a_load_fills_an_empty_table(table: Database, kind: str, batch: pa.Recor
         assert same(rows(repository(connection, kind)), pa.Table.from_batches([batch]).sort_by("key"))
 
 
-def test_rows_are_deleted_by_key(table: Database, kind: str, batch: pa.RecordBatch) -> None:
-    filled(table, kind, batch)
-    keys = pa.Table.from_batches([batch.slice(0, 3)]).select(["key"])
-    with connect(table, write=True) as connection:
-        assert repository(connection, kind).delete_many(keys) == 3
-        assert repository(connection, kind).delete_many(keys) == 0
-        connection.commit()
-    with connect(table) as connection:
-        assert repository(connection, kind).count() == batch.num_rows - 3
-
-
-def test_values_are_given_to_rows_that_are_there(table: Database, kind: str, batch: pa.RecordBatch) -> None:
+def test_rows_that_are_there_are_given_values_and_deleted_by_key(
+    table: Database, kind: str, batch: pa.RecordBatch
+) -> None:
     filled(table, kind, batch)
     names = ["key", "int32", "timestamp", schema.TEXT]
     position = SPEC.column_names.index("int32")
@@ -192,8 +173,15 @@ def test_values_are_given_to_rows_that_are_there(table: Database, kind: str, bat
     with connect(table, write=True) as connection:
         assert repository(connection, kind).update_many(given) == changed.num_rows
         connection.commit()
-    with connect(table) as connection:
+    keys = pa.Table.from_batches([batch.slice(0, 3)]).select(["key"])
+    with connect(table, write=True) as connection:
         assert same(rows(repository(connection, kind)), pa.Table.from_batches([changed]).sort_by("key"))
+        connection.stop_reading()
+        assert repository(connection, kind).delete_many(keys) == 3
+        assert repository(connection, kind).delete_many(keys) == 0
+        connection.commit()
+    with connect(table) as connection:
+        assert repository(connection, kind).count() == batch.num_rows - 3
 
 
 def test_a_value_is_set_only_where_the_one_that_was_read_still_is(
@@ -233,20 +221,17 @@ def test_keys_meet_a_condition_of_the_key_whether_the_table_has_such_rows_or_not
             assert own.meet(pa.table({"key": pa.array(keys, SPEC.column("key").type.arrow)})) == [expected] * 2
 
 
-def test_leaving_without_a_commit_keeps_nothing(table: Database, kind: str, batch: pa.RecordBatch) -> None:
-    with connect(table, write=True) as connection:
-        repository(connection, kind).upsert_many([batch])
-    with connect(table) as connection:
-        assert repository(connection, kind).is_empty()
-
-
-def test_a_connection_sees_what_it_wrote_itself(table: Database, kind: str, batch: pa.RecordBatch) -> None:
+def test_a_connection_sees_what_it_wrote_itself_and_leaving_without_a_commit_keeps_nothing(
+    table: Database, kind: str, batch: pa.RecordBatch
+) -> None:
     if kind == "portable" and table.engine_name == "postgresql":
         # psycopg has no Python value for some of these; the fast way reads them, and digests within the server.
         kind = "fast"
     with connect(table, write=True) as connection:
         repository(connection, kind).upsert_many([batch])
         assert repository(connection, kind).digest() == digest_batches(SPEC, [batch])
+    with connect(table) as connection:
+        assert repository(connection, kind).is_empty()
 
 
 def test_the_catalogue_is_known(plain: Database, batch: pa.RecordBatch) -> None:

@@ -32,7 +32,7 @@ from toolkit.operations.sync import sync
 
 ENGINES = ("sqlite", "postgres", "duckdb")
 # Each engine to itself, as it may send rows that it does not look at, to another and from another.
-PAIRS = [*zip(ENGINES, ENGINES, strict=True), *itertools.pairwise([*ENGINES, ENGINES[0]])]
+PAIRS = list(itertools.pairwise([*ENGINES, ENGINES[0]]))
 
 
 class Version(sa.types.UserDefinedType[str]):

@@ -83,7 +83,7 @@ def test_rows_go_into_the_tables_that_the_application_has_made(bare: Config, sou
     assert diff(bare, source, target).equal
 
 
-@BETWEEN
+@pytest.mark.parametrize(("source", "target"), [("duckdb", "sqlite")])
 def test_a_target_without_tables_gets_those_of_the_source(bare: Config, source: str, target: str) -> None:
     fill(bare, source, AUTHORS, BOOKS, *ROWS)
     planned = sync(bare, source, target, dry_run=True)
@@ -344,7 +344,7 @@ def test_names_may_differ_by_case_and_be_named(bare: Config) -> None:
     assert diff(bare, "sqlite", "postgres", rename={"User.kind": "sort"}).equal
 
 
-@BETWEEN
+@pytest.mark.parametrize(("source", "target"), [("sqlite", "postgres")])
 def test_a_table_goes_into_one_that_the_target_alone_has_by_the_name_that_is_given(
     bare: Config, source: str, target: str
 ) -> None:

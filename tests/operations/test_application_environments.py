@@ -183,8 +183,15 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("template", ["sync", "own"])
+@pytest.mark.parametrize(
+    ("database", "template", "failure"),
+    [
+        *(("sqlite", template, failure) for template in ("sync", "own") for failure in FAILURES),
+        *zip(("postgres", "postgres"), ("sync", "own"), FAILURES, strict=True),
+        ("duckdb", "own", next(iter(FAILURES))),
+    ],
+    indirect=["database"],
+)
 def test_what_an_autocommit_block_committed_is_told_when_the_migration_fails(
     config: Config, tmp_path: Path, database: Database, template: str, failure: str
 ) -> None:
@@ -215,6 +222,7 @@ op.execute("CREATE TABLE after_it (id INTEGER)")
 
 
 @pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_migration_without_such_a_block_leaves_nothing_and_says_so(
     config: Config, tmp_path: Path, database: Database, failure: str
 ) -> None:

@@ -117,7 +117,7 @@ def test_of_a_closure_only_the_files_of_its_rows_are_kept(kept: Gallery, alone: 
         assert found.files == files
 
 
-@pytest.mark.parametrize("source", ["sqlite", "postgres", "duckdb"])
+@pytest.mark.parametrize("source", ["postgres"])
 def test_files_come_back_with_the_rows_in_another_database_and_store(config: Config, source: str) -> None:
     world = gallery(config, source)
     world.photo(1, "a/ä b.jpg", b"A" * 1000, content_type="image/jpeg")

@@ -132,7 +132,7 @@ def test_enums_that_share_a_name_with_good_reason_are_accepted(using: Using) -> 
 # -- keys ------------------------------------------------------------------------------------------------------
 
 
-@EVERY_TARGET
+@pytest.mark.parametrize("target", ["duckdb"])
 def test_a_unique_key_stands_in_for_a_primary_key(using: Using, target: str) -> None:
     metadata = sa.MetaData()
     sa.Table("keyed", metadata, sa.Column("code", sa.Text, unique=True, nullable=False), sa.Column("v", sa.Text))
@@ -292,8 +292,7 @@ def test_no_cascade_takes_rows_of_a_table_that_has_no_key_or_points_at_another_o
     assert counts(sync(config, "sqlite", "postgres", ["parent"], options=ALL)) == {"parent": (0, 0, 1, 2)}
 
 
-@EVERY_TARGET
-@pytest.mark.parametrize("column", ["id", "code"])
+@pytest.mark.parametrize(("column", "target"), [("id", "sqlite2"), ("code", "postgres"), ("id", "duckdb")])
 def test_rows_of_a_table_that_nobody_knows_keep_the_rows_that_they_point_at(
     using: Using, target: str, column: str
 ) -> None:
@@ -318,8 +317,7 @@ def test_rows_of_a_table_that_nobody_knows_keep_the_rows_that_they_point_at(
 # -- what PostgreSQL does by itself, or hides --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("to_itself", [False, True])
-@pytest.mark.parametrize("options", [Options(), Options(commit_every=1)])
+@pytest.mark.parametrize(("options", "to_itself"), [(Options(), True), (Options(commit_every=1), False)])
 def test_an_update_that_cascades_to_rows_that_stay_is_undone(using: Using, options: Options, to_itself: bool) -> None:
     """What `child` points at is another row's by now: ON UPDATE CASCADE would take it along to where it never was."""
     metadata = plain(
@@ -432,7 +430,7 @@ def test_tables_beside_one_that_a_role_may_not_read_are_compared_and_it_alone_is
 # -- trees and cycles ------------------------------------------------------------------------------------------
 
 
-@EVERY_TARGET
+@pytest.mark.parametrize("target", ["postgres"])
 def test_a_tree_is_turned_over_while_rows_come_and_go(using: Using, target: str) -> None:
     """Every parent changes: the root becomes a leaf, and leaves whose parents go hang under new ones."""
     metadata = plain("node", sa.Column("parent_id", sa.ForeignKey("node.id", ondelete="CASCADE")))
@@ -454,7 +452,7 @@ def test_a_tree_is_turned_over_while_rows_come_and_go(using: Using, target: str)
     assert contents(config.database(target), metadata) == contents(config.database("sqlite"), metadata)
 
 
-@EVERY_TARGET
+@pytest.mark.parametrize("target", ["postgres"])
 def test_tables_that_refer_to_each_other_are_updated_and_lose_rows_together(using: Using, target: str) -> None:
     metadata = sa.MetaData()
     for one, other in (("team", "person"), ("person", "team")):
@@ -496,8 +494,7 @@ _WRITES_A_LOG = {
 BOTH = pytest.mark.parametrize("target", ["sqlite2", "postgres"])
 
 
-@BOTH
-@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize(("verify", "target"), [(True, "postgres"), (False, "sqlite2")])
 def test_a_trigger_that_keeps_rows_from_being_deleted_is_caught_and_nothing_is_kept(
     using: Using, target: str, verify: bool
 ) -> None:
@@ -511,7 +508,7 @@ def test_a_trigger_that_keeps_rows_from_being_deleted_is_caught_and_nothing_is_k
     assert rows(config, target, "SELECT * FROM t") == [(1, "old"), (2, "stays")]
 
 
-@BOTH
+@pytest.mark.parametrize("target", ["postgres"])
 def test_an_audit_trigger_of_the_target_sees_every_write(using: Using, target: str) -> None:
     metadata = plain("t", sa.Column("v", sa.Text))
     config = using(metadata)
@@ -550,8 +547,7 @@ def test_a_rule_of_postgres_that_swallows_rows_is_told_and_nothing_is_kept(using
 
 
 @pytest.mark.parametrize(
-    ("target", "kind"),
-    [(name, kind) for name in TARGETS for kind in ("STORED", "VIRTUAL") if (name, kind) != ("duckdb", "STORED")],
+    ("target", "kind"), [("sqlite2", "VIRTUAL"), ("postgres", "STORED"), ("postgres", "VIRTUAL"), ("duckdb", "VIRTUAL")]
 )
 def test_generated_columns_are_not_written_and_are_right_afterwards(using: Using, target: str, kind: str) -> None:
     twice = sa.Column("twice", sa.Integer, sa.Computed("a * 2"))
@@ -582,8 +578,7 @@ def test_a_generated_column_that_is_never_null_is_made_on_every_engine(using: Us
     assert rows(config, target, "SELECT a, twice FROM t") == [(10, 20)]
 
 
-@EVERY_TARGET
-@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(("dry_run", "target"), [(True, "sqlite2"), (False, "postgres"), (False, "duckdb")])
 def test_a_column_that_only_the_target_computes_and_a_view_in_place_of_a_table_are_refused_together(
     using: Using, target: str, dry_run: bool
 ) -> None:
@@ -814,8 +809,7 @@ def test_a_duckdb_file_that_the_process_itself_has_open_is_told(using: Using) ->
     assert "dispose" in caught.value.advice
 
 
-@pytest.mark.parametrize("side", ["source", "target"])
-@pytest.mark.parametrize("commit_every", [None, 1])
+@pytest.mark.parametrize(("side", "commit_every"), [("source", 1), ("target", None)])
 def test_whoever_alters_a_table_of_postgres_waits_until_the_sync_has_ended(
     using: Using, side: str, commit_every: int | None
 ) -> None:

@@ -158,7 +158,6 @@ def _without_rows(table: InspectedTable) -> InspectedTable:
 @pytest.mark.parametrize(
     ("source", "target", "other"),
     [
-        ("sqlite", "duckdb", "duckdb2"),
         ("duckdb", "sqlite", "sqlite2"),
         ("sqlite", "postgres", "second"),
         ("postgres", "duckdb", "duckdb2"),

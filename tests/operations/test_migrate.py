@@ -418,6 +418,7 @@ def data_downgrades(): ...
     assert revisions.current_revision(database, project) is None
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_an_error_in_a_migration_is_told(project: Config, database: Database) -> None:
     write_revision(project, "def schema_upgrades():\n    {}['missing']\ndef data_upgrades(): ...\n", "bad")
     with pytest.raises(MigrationError, match="KeyError: 'missing'"):
@@ -463,6 +464,7 @@ def data_downgrades(): ...
 # -- the record of the revision --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_stamp_records_and_purges(project: Config, database: Database) -> None:
     with_second(project)
     first, second = (each.revision for each in reversed(history.revisions(project)))
@@ -478,6 +480,7 @@ def test_stamp_records_and_purges(project: Config, database: Database) -> None:
     assert migrate.stamp(database, project, first, purge=True).after == first
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_history_is_run_without_models(project: Config, database: Database) -> None:
     with_second(project)
     bare = replace(project, metadata="")
@@ -516,6 +519,7 @@ def test_drop_all_of_tables_that_refer_to_one_another(project: Config, database:
 # -- ensure_schema ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
 def test_ensure_schema_upgrades_what_is_empty(project: Config, database: Database) -> None:
     after = with_second(project)
     first, second = (each.revision for each in reversed(history.revisions(project)))
@@ -530,6 +534,7 @@ def test_ensure_schema_upgrades_what_is_empty(project: Config, database: Databas
     assert schema.ensure_schema(database, after)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_ensure_schema_accepts_create_all(project: Config, database: Database) -> None:
     after = with_second(project)
     with connected(database) as connection:
@@ -549,6 +554,7 @@ def test_ensure_schema_without_migrations_makes_the_tables(project: Config, data
     assert revisions.current_revision(database, bare) is None
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_ensure_schema_refuses_a_database_that_was_stamped_without_having_the_tables(
     project: Config, database: Database
 ) -> None:
@@ -560,6 +566,7 @@ def test_ensure_schema_refuses_a_database_that_was_stamped_without_having_the_ta
     assert schema.ensure_schema(database, project)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_ensure_schema_refuses_the_history_of_another_schema(project: Config, database: Database) -> None:
     make_first(project)
     with pytest.raises(SchemaMismatchError, match="make no table thing"):
@@ -567,6 +574,7 @@ def test_ensure_schema_refuses_the_history_of_another_schema(project: Config, da
     assert table_names(database) == set()
 
 
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_bookkeeping_tables_neither_count_nor_are_dropped(project: Config, database: Database) -> None:
     make_first(project)
     with connected(database) as connection:
@@ -579,6 +587,7 @@ def test_bookkeeping_tables_neither_count_nor_are_dropped(project: Config, datab
 # -- the history -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
 def test_a_history_is_not_begun_with_a_database_that_has_the_tables(project: Config, database: Database) -> None:
     with connected(database) as connection:
         FIRST.create_all(connection)
@@ -623,6 +632,7 @@ def test_two_heads_are_merged(project: Config) -> None:
         history.merge(project)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_history_marks_where_a_database_stands(project: Config, database: Database) -> None:
     with_second(project)
     first, second = (each.revision for each in reversed(history.revisions(project)))
@@ -632,6 +642,7 @@ def test_history_marks_where_a_database_stands(project: Config, database: Databa
     assert [each.revision for each in history.show(project, "current", database)] == [first]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_check_wants_all_migrations_run(project: Config, database: Database) -> None:
     after = with_second(project)
     with pytest.raises(RevisionMismatchError, match="none"):
@@ -671,6 +682,7 @@ def test_a_percent_sign_in_the_path(project: Config, tmp_path: Path) -> None:
     assert migrate.upgrade(odd.database("sqlite"), odd).after == migrate.head_revision(odd)
 
 
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_migration_files_hold_no_keys_and_import_own_types(project: Config, database: Database) -> None:
     rendered = of(project, "RENDERED")
     made = history.make_migrations(database, rendered, "first")
@@ -694,6 +706,7 @@ def alchemy(config: Config, engine: sa.Engine) -> AlembicCommands:
     )
 
 
+@pytest.mark.parametrize("database", ["duckdb"], indirect=True)
 def test_advanced_alchemy_runs_the_same_history(project: Config, database: Database) -> None:
     make_first(project)
     engine = database.engine
@@ -720,6 +733,7 @@ def test_advanced_alchemy_runs_the_same_history_on_an_asynchronous_engine(projec
     assert table_names(database) == set()
 
 
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_revisions_of_advanced_alchemy_run(project: Config, database: Database) -> None:
     write_revision(
         project,
@@ -827,6 +841,7 @@ def test_what_plain_alembic_recorded_is_read_and_kept_and_what_is_recorded_is_re
     assert revisions.current_revision(database, own) is None
 
 
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_migrations_of_plain_alembic_make_a_database_and_record_as_it_would(
     application: Application, database: Database
 ) -> None:
@@ -860,6 +875,7 @@ def test_an_environment_that_connects_by_itself_is_not_run(application: Applicat
     assert "kept" in table_names(original)
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_an_environment_for_asynchronous_engines_is_left_to_the_application(config: Config, database: Database) -> None:
     import advanced_alchemy.alembic
 
@@ -906,6 +922,7 @@ def test_migrations_of_several_databases_at_once_are_refused_before_anything_is_
     assert migrate.upgrade(database, own).steps == ()
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_table_of_versions_is_the_one_that_env_py_names(application: Application, database: Database) -> None:
     own = application.config
     application.edit_environment("context.configure(", 'context.configure(version_table="our_versions",')
@@ -917,6 +934,7 @@ def test_the_table_of_versions_is_the_one_that_env_py_names(application: Applica
 
 
 @pytest.mark.parametrize("are_plain", [True, False], ids=["plain", "own"])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_table_of_versions_is_the_one_that_the_settings_name(
     application: Application, project: Config, database: Database, are_plain: bool
 ) -> None:

@@ -83,8 +83,10 @@ SHARED = ("CREATE SEQUENCE s", "CREATE TABLE t (id bigint PRIMARY KEY DEFAULT ne
 DESCENDING = ("CREATE SEQUENCE s INCREMENT -1 MINVALUE -9 MAXVALUE 5 START 5", SHARED[1])
 
 
-@pytest.mark.parametrize("target", ["postgres", "duckdb"])
-@pytest.mark.parametrize(("made", "rows", "following"), [(SHARED, "(3), (4)", 5), (DESCENDING, "(5), (4)", 3)])
+@pytest.mark.parametrize(
+    ("target", "made", "rows", "following"),
+    [("postgres", SHARED, "(3), (4)", 5), ("duckdb", DESCENDING, "(5), (4)", 3)],
+)
 def test_a_sequence_that_belongs_to_no_column_gives_no_number_again(
     bare: Config, target: str, made: tuple[str, ...], rows: str, following: int
 ) -> None:

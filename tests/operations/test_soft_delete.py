@@ -112,7 +112,7 @@ def test_a_column_of_whole_seconds_takes_the_time_of_the_mark(
     assert [t.marked for t in sync(config, "sqlite", target, ["dated"], options=SOFT).tables] == [0]
 
 
-@EVERY_TARGET
+@pytest.mark.parametrize("target", ["sqlite2"])
 def test_a_row_that_comes_back_at_the_source_is_no_longer_marked(tasks: Config, target: str) -> None:
     put(tasks, "sqlite", range(1, 3))
     put(tasks, target, range(1, 4))

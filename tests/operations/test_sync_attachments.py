@@ -13,7 +13,7 @@ from toolkit.errors import CollidingFilesError, SchemaMismatchError, UnknownName
 from toolkit.operations.sync import sync
 
 
-@pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
+@pytest.mark.parametrize("target", ["postgres"])
 def test_files_that_the_targets_store_lacks_come_with_the_rows(config: Config, target: str) -> None:
     world = gallery(config, "sqlite", copy=".toolkit/copy")
     world.photo(1, "a/ä b.jpg", b"A" * 1000)

@@ -34,7 +34,7 @@ def wider(using: Using, target: str, columns: str) -> Config:
     return config
 
 
-@EVERY_TARGET
+@pytest.mark.parametrize("target", ["sqlite2", "duckdb"])
 def test_what_only_the_target_has_gets_its_default_and_keeps_what_it_has(using: Using, target: str) -> None:
     config = wider(using, target, "a INTEGER NOT NULL DEFAULT 7, b TEXT")
     execute(config.database(target), "INSERT INTO t VALUES (1, 'old', 3, 'own')")
@@ -229,7 +229,7 @@ def test_a_parent_in_the_same_table_is_found_where_a_value_is_set(using: Using) 
     assert sync(config, "sqlite", "postgres", set_values={"t.x": "1"}).verified
 
 
-@EVERY_TARGET
+@pytest.mark.parametrize("target", ["postgres"])
 def test_a_script_gives_inserted_rows_what_is_set_and_is_refused_without(
     using: Using, target: str, tmp_path: Path
 ) -> None:

@@ -69,22 +69,27 @@ def digest(config: Config, tables: tuple[str, ...] | None = None) -> str:
     return Seed(config, config.fixtures, tables).digest(config.database("sqlite"))
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["THING.JSON", "Thing.csv", "manifest.json", *(f"thing{form.suffix}" for form in FORMS)],
-)
-def test_every_form_of_a_fixture_counts_for_the_tables_that_are_loaded(unmigrated: Config, name: str) -> None:
-    own = unmigrated
-    names = {digest(own, ("thing",)), digest(own)}
-    for content in ("one", "two"):
-        (own.fixtures / name).write_text(content)
-        names |= {digest(own, ("thing",)), digest(own)}
-    assert len(names) == 6
-    # Nothing is read for a schema without rows, nor of other tables' files.
-    before = digest(own, ()), digest(own, ("thing",))
-    (own.fixtures / name.replace("manifest", "notes").replace("hing", "hings").replace("HING", "HINGS")).write_text("x")
-    (own.fixtures / "README.md").write_text("")
-    assert (digest(own, ()), digest(own, ("thing",))) == before
+def test_every_form_of_a_fixture_counts_for_the_tables_that_are_loaded(unmigrated: Config) -> None:
+    def digests() -> list[str]:
+        return [digest(unmigrated, ("thing",)), digest(unmigrated)]
+
+    # Nothing is read for a schema without rows.
+    names, empty = digests(), digest(unmigrated, ())
+    for name in ("THING.JSON", "Thing.csv", "manifest.json", *(f"thing{form.suffix}" for form in FORMS)):
+        (unmigrated.fixtures / name).write_text("one")
+        names += digests()
+    # As `digest` of one content differs from that of another, each of them counts with all it holds.
+    (unmigrated.fixtures / name).write_text("two")
+    names += digests()
+    assert len(set(names)) == len(names)
+    assert digest(unmigrated, ()) == empty
+
+
+def test_no_file_of_another_table_counts_and_none_that_is_no_fixture(unmigrated: Config) -> None:
+    before = digest(unmigrated, ("thing",))
+    for name in ("THINGS.JSON", "Things.csv", "notes.json", "README.md", *(f"things{form.suffix}" for form in FORMS)):
+        (unmigrated.fixtures / name).write_text("x")
+    assert digest(unmigrated, ("thing",)) == before
 
 
 @pytest.mark.parametrize(
@@ -133,9 +138,16 @@ def test_the_toolkit_and_the_day_count(own: Config, monkeypatch: pytest.MonkeyPa
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("content", ['[{"at": {"$now": "%s"}}]', 'at\n"{""$now"": ""%s""}"\n', "- at:\n    $now: %s\n"])
+@pytest.mark.parametrize(
+    ("content", "longs", "shorts"),
+    [
+        ('[{"at": {"$now": "%s"}}]', ("-3d", "+1w2d", "-6mo"), ("-3h", "-1d12h", "+5m", "0s")),
+        ('at\n"{""$now"": ""%s""}"\n', ("-3d",), ("-1d12h",)),
+        ("- at:\n    $now: %s\n", ("-3d",), ("-1d12h",)),
+    ],
+)
 def test_moments_that_are_counted_from_now_are_no_older_than_their_unit(
-    unmigrated: Config, monkeypatch: pytest.MonkeyPatch, content: str
+    unmigrated: Config, monkeypatch: pytest.MonkeyPatch, content: str, longs: tuple[str, ...], shorts: tuple[str, ...]
 ) -> None:
     def changes(moment: str, **later: int) -> bool:
         text = f"{' ' * ((1 << 20) - 10)}{content % moment}"
@@ -148,9 +160,9 @@ def test_moments_that_are_counted_from_now_are_no_older_than_their_unit(
 
     at = dt.datetime(2024, 2, 29, 10, 15)
     (unmigrated.fixtures / "thing.json").unlink()
-    for long in ("-3d", "+1w2d", "-6mo"):
+    for long in longs:
         assert (changes(long, minutes=20), changes(long, hours=1)) == (False, True)
-    for short in ("-3h", "-1d12h", "+5m", "0s"):
+    for short in shorts:
         assert (changes(short, seconds=20), changes(short, minutes=1)) == (False, True)
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from toolkit.config import Config
 
 _MANIFEST = "manifest.json"
+# All of it counts in each name already; where it is not installed, what an env.py imports of it would be followed.
+_PACKAGE = Path(__file__).resolve().parents[1]
 # In any form of fixtures: `"$now": "-3d"`, `""$now"": ""-3d""`, `$now: -3d`.
 _FROM_NOW = re.compile(re.escape(SIGN) + rb"\W*(\w*)")
 _LONG = re.compile(rb"(\d+(mo|[dwy]))+")
@@ -133,9 +135,10 @@ def _imported(paths: Iterable[Path], roots: Iterable[Path], models: Collection[P
         for level, name in _imports(importer.read_bytes()):
             for base in importer.parents[level - 1 : level] if level else everywhere:
                 path = module(base, name)
-                if path is not None and path not in found and path not in models:
-                    found.add(path)
-                    waiting.append(path)
+                if path is None or path in found or path in models or path.is_relative_to(_PACKAGE):
+                    continue
+                found.add(path)
+                waiting.append(path)
     return found
 
 
