@@ -96,7 +96,7 @@ def test_a_lake_is_filled_by_workers_that_know_it_by_their_own_settings(
 ) -> None:
     lake = Database("lake", f"delta+file://{tmp_path}/lake")
     named = replace(two, databases={**two.databases, "lake": lake})
-    workers = replace(options(cluster, named), part_bytes=800_000)
+    workers = structs.replace(options(cluster, named), part_bytes=800_000)
     with pytest.raises(PartFailedError, match="no database 'lake'"):
         load_in_parts(named, "postgres", "lake", "item", workers)
     cluster.know({name: named.database(name) for name in ("postgres", "lake")})

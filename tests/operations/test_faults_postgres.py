@@ -379,7 +379,7 @@ def test_a_connection_that_is_cut_while_rows_are_sent_is_told_and_nothing_is_kep
     for share in (0.2, 0.9):
         proxy.limit(int(150 * 4000 * share))
         with pytest.raises(DatabaseUnavailableError, match=r"remote: the .*connection"):
-            sync(config, "sqlite", "remote", options=replace(ALL, batch_rows=10))
+            sync(config, "sqlite", "remote", options=structs.replace(ALL, batch_rows=10))
         assert proxy.is_exhausted
         proxy.limit(None)
         assert not any(contents(shop.database("postgres"), metadata).values())

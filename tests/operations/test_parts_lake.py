@@ -360,7 +360,7 @@ def test_a_lake_in_an_object_store_is_filled_by_a_stores_settings_and_is_one_pla
         load_config(tmp_path, {})
 
 
-SMALL = replace(WORKERS, part_bytes=60_000)
+SMALL = structs.replace(WORKERS, part_bytes=60_000)
 """So small that workers have several parts each."""
 
 
