@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from itertools import product
 from typing import Any
@@ -84,8 +85,11 @@ def truths(postgres_server: str) -> Iterator[Truths]:
     names, rows = names_and_rows()
     listed = ", ".join(f'"{name}"' for name in names)
     values = ", ".join(f"({index}, {', '.join(row)})" for index, row in enumerate(rows))
-    lite, duck = sqlite3.connect(":memory:"), duckdb.connect()
-    with psycopg.connect(postgres_server, autocommit=True) as post:
+    with (
+        closing(sqlite3.connect(":memory:")) as lite,
+        duckdb.connect() as duck,
+        psycopg.connect(postgres_server, autocommit=True) as post,
+    ):
         connections: dict[str, Any] = {"sqlite": lite, "duckdb": duck, "postgresql": post}
         for engine, connection in connections.items():
             types = [(f'"{name}"', own if engine == "sqlite" else other) for name, _, own, other in COLUMNS]
@@ -328,12 +332,12 @@ LIVING = [
 def test_a_default_of_the_present_moment_or_of_chance_gives_new_rows_the_same_form(
     postgres_server: str, source: str, text: str, kind: str, type_: str, form: str
 ) -> None:
-    with psycopg.connect(postgres_server) as post:
-        connections: dict[str, Any] = {
-            "sqlite": sqlite3.connect(":memory:"),
-            "duckdb": duckdb.connect(),
-            "postgresql": post,
-        }
+    with (
+        closing(sqlite3.connect(":memory:")) as lite,
+        duckdb.connect() as duck,
+        psycopg.connect(postgres_server) as post,
+    ):
+        connections: dict[str, Any] = {"sqlite": lite, "duckdb": duck, "postgresql": post}
         for target in DIALECTS.keys() - {source}:
             connection = connections[target]
             default = translated_default(translation(source, target), text, kind)

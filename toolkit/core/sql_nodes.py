@@ -45,6 +45,8 @@ _SAID: dict[str, frozenset[str]] = {
     "is": frozenset({"negate"}),
     "like": frozenset({"negate"}),
     "literal": frozenset({"is_string"}),
+    # Whether the rest of a division by zero is NULL, as 30.31 says of SQLite: divisors are written out, and not zero.
+    "mod": frozenset({"safe"}),
     "substring": frozenset({"start", "length"}),
     "translate": frozenset({"from_", "to"}),
     "trim": frozenset({"position"}),

@@ -29,7 +29,7 @@ UNUSUAL = r"[eE][-+]?[0-9]{4}|\\u(0000|[dD][89a-fA-F])"
 def holds_null_character(documents: pa.Array) -> pa.Array:
     """Which documents hold U+0000: written as an escape, as opposed to behind a backslash that is itself one."""
     if not may_hold(documents, b"\\u0000"):
-        return pa.repeat(pa.scalar(False), len(documents))
+        return pc.if_else(documents.is_valid(), False, pa.scalar(None, pa.bool_()))
     found = pc.match_substring(documents, "\\u0000")
     return pc.match_substring_regex(documents, _NULL_ESCAPE) if pc.any(found).as_py() else found
 
