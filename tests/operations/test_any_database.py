@@ -261,7 +261,7 @@ def test_a_row_does_not_come_a_second_time_beside_its_key_in_another_form(
     assert counts(sync(bare, "duckdb", "sqlite")) == {"t": (1, 0, 0)}
     execute(bare.database("sqlite"), f"UPDATE t SET k = '{stored}', v = 'old'")
     assert counts(sync(bare, "duckdb", "sqlite")) == {"t": (0, 1, 0)}
-    assert query(bare.database("sqlite"), "SELECT * FROM t") == [(stored, "new")]
+    assert query(bare, "sqlite", "SELECT * FROM t") == [(stored, "new")]
 
 
 @OTHER_FORMS
