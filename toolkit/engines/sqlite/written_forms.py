@@ -84,7 +84,10 @@ FORMS: Mapping[Kind, Mapping[str, str]] = {
     ),
     Kind.TIME: _texts({form: _globbed(form) for form in _TIMES}),
     Kind.BOOL: {"": "typeof({c}) = 'integer'"}
-    | {name: f"typeof({{c}}) = 'text' AND {{c}} IN ('{one}', '{other}')" for name, (one, other) in TRUTHS.items()},
+    | {
+        name: f"typeof({{c}}) = 'text' AND {{c}} COLLATE BINARY IN ('{one}', '{other}')"
+        for name, (one, other) in TRUTHS.items()
+    },
     Kind.DECIMAL: {"": _IS_NUMBER},
     Kind.FLOAT64: {"": _IS_NUMBER},
     Kind.TEXT: {"": "typeof({c}) <> 'blob'"} | _IS_BYTES,
