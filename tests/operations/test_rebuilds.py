@@ -284,6 +284,27 @@ def test_a_table_strict_and_without_rowid_stays_so(sqlite: Database, run: Migrat
     assert definitions(sqlite) == ['CREATE TABLE "t" ( k TEXT PRIMARY KEY, a INTEGER NOT NULL ) STRICT, WITHOUT ROWID']
 
 
+@pytest.mark.parametrize("more", ["", " WITHOUT ROWID"])
+def test_what_analyze_found_out_stays_where_it_still_holds(sqlite: Database, run: Migrate, more: str) -> None:
+    execute(
+        sqlite,
+        f"CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, c INTEGER, UNIQUE (c)){more}",
+        "CREATE INDEX by_a ON t (a)",
+        "CREATE INDEX by_b ON t (b, a)",
+        "CREATE TABLE other (id INTEGER PRIMARY KEY, t INTEGER UNIQUE)",
+        *(f"INSERT INTO t VALUES ({n}, {n // 3}, {n // 2}, {n})" for n in range(12)),
+        "INSERT INTO other VALUES (1, 1)",
+        "ANALYZE",
+    )
+    told = "SELECT * FROM sqlite_stat1 ORDER BY tbl, idx"
+    before = rows(sqlite, told)
+    run(sqlite, altered("'a', nullable=False, new_column_name='z'"))
+    assert rows(sqlite, told) == before
+    # An index that goes takes along what is known of it.
+    run(sqlite, "with op.batch_alter_table('t') as batch:\n    batch.drop_index('by_b')\n    batch.drop_column('b')")
+    assert rows(sqlite, told) == [each for each in before if each[1] != "by_b"]
+
+
 def test_the_row_is_named_that_a_check_of_a_new_column_refuses(sqlite: Database, run: Migrate) -> None:
     execute(sqlite, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", "INSERT INTO t VALUES (1, 1), (2, 9)")
     with pytest.raises(MigrationError, match="t id=2 does not fit the migration: CHECK constraint failed: c > a"):

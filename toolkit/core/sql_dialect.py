@@ -31,6 +31,8 @@ class SqlDialect(Struct, frozen=True):
     """Texts are compared by their bytes, by these, in capitals."""
     folding_collations: frozenset[str] = frozenset()
     """By these, in capitals, without regard to the case of ASCII's letters."""
+    padding_collations: frozenset[str] = frozenset()
+    """By these, in capitals, without regard to spaces at their end."""
     folding_type: str | None = None
     """A type, in capitals, whose texts are compared without regard to case."""
     orders_by_bytes: bool = False

@@ -10,6 +10,8 @@ FEATURES = SchemaFeatures(
     # NAMEDATALEN is 64: what is longer is cut, with a notice.
     longest_name=63,
     folds_names=False,
+    # Without its schema, the name of one is that of the server's own.
+    reserved_prefix="pg_",
     reserved_columns=frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"}),
     keys_share_names=True,
     names_keys=True,

@@ -114,7 +114,10 @@ _BECOMES: dict[str, tuple[tuple[str, str], ...]] = {
 _WORDED = {
     ("guid", "text"): (("typeof({c}) = 'blob' AND length({c}) = 16", _UUID_TEXT),),
     ("boolean", "text"): (("{c} = 1", "'true'"), ("{c} = 0", "'false'")),
-    ("text", "boolean"): (("{c} = 'true'", "1"), ("{c} = 'false'", "0")),
+    ("text", "boolean"): (
+        ("{c} = 'true' COLLATE BINARY", "1"),
+        ("{c} = 'false' COLLATE BINARY", "0"),
+    ),
 }
 
 
@@ -148,7 +151,7 @@ def conversions(declared: str, wanted: TypeEngine[Any], column: str, dialect: Di
     if scale is not None:
         limits.append(f"(typeof({{c}}) NOT IN ('integer', 'real') OR round({{c}}, {int(scale)}) = {{c}})")
     if names is not None:
-        limits.append("{c} IN (" + ", ".join(_text(each) for each in names) + ")")
+        limits.append("{c} COLLATE BINARY IN (" + ", ".join(_text(each) for each in names) + ")")
     lengths = [] if length is None else [f"length({{v}}) <= {int(length)}"]
     return [
         (

@@ -120,6 +120,11 @@ class TableDefinition(Struct):
         """Whether its columns have no types but six, and hold nothing else."""
         return "strict" in identifiers(self.options)
 
+    @property
+    def is_without_rowid(self) -> bool:
+        """Whether it is WITHOUT ROWID."""
+        return "without" in identifiers(self.options)
+
     def change_columns(self, columns: dict[str, ColumnDefinition]) -> None:
         """Have these columns, of types that the table takes."""
         self.columns = columns
@@ -164,6 +169,12 @@ class TableDefinition(Struct):
 def identifiers(sql: str) -> frozenset[str]:
     """All names and keywords in a statement, in small letters."""
     return frozenset(each.identifier for each in _tokens(sql)) - {""}
+
+
+def updated_columns(trigger: str) -> frozenset[str]:
+    """The columns in `UPDATE OF a, b ON …` of a trigger."""
+    found = re.search(r"\bUPDATE\s+OF\s+(.*?)\s+ON\s", trigger, re.IGNORECASE | re.DOTALL)
+    return identifiers(found[1]) if found else frozenset()
 
 
 def names_in_index(sql: str) -> frozenset[str]:

@@ -35,8 +35,9 @@ from toolkit.engines.portable.kept_schema import Thing, require_nothing_lost
 from toolkit.engines.sqlite.constraints import described, stands_for
 from toolkit.engines.sqlite.conversions import conversions
 from toolkit.engines.sqlite.declared_kinds import kind_of
-from toolkit.engines.sqlite.definition import ColumnDefinition, TableDefinition, identifiers, normalised
+from toolkit.engines.sqlite.definition import ColumnDefinition, TableDefinition, normalised, updated_columns
 from toolkit.engines.sqlite.dependents import broken_dependents
+from toolkit.engines.sqlite.planner_statistics import PlannerStatistics
 from toolkit.engines.sqlite.row_numbers import copying
 from toolkit.engines.sqlite.schema_inventory import WITH_COLUMN, Meant, things
 from toolkit.errors import MigrationError
@@ -74,6 +75,7 @@ class Rebuild:
         self._keys = {each.key: str(each.name) for each in self.new_table.columns}
         self._definition = self._read_definition()
         self._counter = self._read_counter()
+        self._statistics = PlannerStatistics(connection, self._schema, old.name)
         self._meant = Meant(
             batch, old, self._definition, {*dropped_indexes}, {*dropped_constraints}, self._changes_type
         )
@@ -118,6 +120,7 @@ class Rebuild:
                 if each.name != each.key:
                     names = self._quote(each.key), self._quote(each.name)
                     self._run(f"ALTER TABLE {self._named(self.old.name)} RENAME COLUMN {names[0]} TO {names[1]}")
+            self._statistics.restore(self._keys)
             self._require_unbroken()
             self._require_parents()
             require_nothing_lost(self.old.fullname, self._before, self._things(), self._meant)
@@ -175,7 +178,7 @@ class Rebuild:
         for kind, name, sql in found:
             if kind == "index" and self._meant(Thing(kind, self.old.name, name), sql):
                 continue
-            if kind == "trigger" and (columns := _updated_columns(sql) & self._meant.gone):
+            if kind == "trigger" and (columns := updated_columns(sql) & self._meant.gone):
                 raise self._depending([f"the trigger {name} (on updates of {', '.join(sorted(columns))})"])
             prefix = "" if self._schema == "main" else f"{self._quote(self._schema)}."
             kept.append(_OWN_NAME.sub(lambda found, prefix=prefix: found[0] + prefix, sql, count=1))  # type: ignore[misc]
@@ -258,7 +261,7 @@ class Rebuild:
         """Whether SQLite goes on numbering rows by it: that takes the type INTEGER, which holds every BIGINT."""
         keys = [each.name.lower() for each in self.old.primary_key.columns]
         is_row_number = keys == [key.lower()] and self._column(key).type.upper() == "INTEGER"
-        without = "without" in identifiers(self._definition.options)
+        without = self._definition.is_without_rowid
         return is_row_number and not without and kind_of(self._type_text(wanted.type)) == "integer"
 
     def _specified(self, new: Column[Any]) -> ColumnDefinition:
@@ -391,9 +394,3 @@ class Rebuild:
         except BaseException:
             self.undo()
             raise
-
-
-def _updated_columns(trigger: str) -> frozenset[str]:
-    """The columns in `UPDATE OF a, b ON …` of a trigger."""
-    found = re.search(r"\bUPDATE\s+OF\s+(.*?)\s+ON\s", trigger, re.IGNORECASE | re.DOTALL)
-    return identifiers(found[1]) if found else frozenset()

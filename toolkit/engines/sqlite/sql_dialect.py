@@ -20,6 +20,7 @@ SQL = SqlDialect(
     has_short_floats=False,
     byte_collations=frozenset({"BINARY"}),
     folding_collations=frozenset({"NOCASE"}),
+    padding_collations=frozenset({"RTRIM"}),
     orders_by_bytes=True,
     # "Datatypes In SQLite", section 3.1.
     numeric_declarations=r".*INT.*|(?!.*(?:CHAR|CLOB|TEXT|BLOB)).+",

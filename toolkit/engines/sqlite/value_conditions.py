@@ -35,11 +35,13 @@ _LARGEST = 19
 """More digits than every integer of SQLite's has."""
 
 FORMS: dict[str, str] = {
-    "empty": "{c} = ''",
-    "boolean": f"{{c}} IN (0, 1) OR {{c}} IN ({_TRUTHS})",
-    "integer": f"{_IS_TEXT} AND CAST(CAST({{c}} AS INTEGER) AS TEXT) = {{c}}",
+    # By their bytes: the column's collation may take other texts for these, with a space at the end, or in capitals.
+    "empty": "{c} = '' COLLATE BINARY",
+    "boolean": f"{{c}} IN (0, 1) OR {{c}} COLLATE BINARY IN ({_TRUTHS})",
+    "integer": f"{_IS_TEXT} AND CAST(CAST({{c}} AS INTEGER) AS TEXT) = {{c}} COLLATE BINARY",
     # Bytes are how this package keeps numbers that SQLite would change.
-    "decimal": f"{_IS_TEXT} AND CAST(CAST({{c}} AS NUMERIC) AS TEXT) = {{c}} OR typeof({{c}}) = 'blob' AND ({_DIGITS})",
+    "decimal": f"{_IS_TEXT} AND CAST(CAST({{c}} AS NUMERIC) AS TEXT) = {{c}} COLLATE BINARY "
+    f"OR typeof({{c}}) = 'blob' AND ({_DIGITS})",
     "date": f"{_IS_TEXT} AND {{c}} LIKE '____-__-__' AND date({{c}}) IS NOT NULL",
     "timestamp": f"{_IS_TEXT} AND {_IS_MOMENT} AND NOT {_HAS_ZONE} AND datetime({{c}}) IS NOT NULL",
     "timestamp with zone": f"{_IS_TEXT} AND {_IS_MOMENT} AND {_HAS_ZONE}",

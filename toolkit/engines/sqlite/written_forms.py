@@ -67,6 +67,8 @@ def _texts(forms: Mapping[str, str]) -> dict[str, str]:
 
 
 _IS_BYTES = {AS_BYTES: "typeof({c}) = 'blob'"}
+# Bytes of a number are one that no number here is, or it would be written as that.
+_IS_NUMBER = "typeof({c}) <> 'blob' OR CAST(CAST(CAST({c} AS TEXT) AS NUMERIC) AS TEXT) <> CAST({c} AS TEXT)"
 _ZONELESS = (*_MOMENTS, _DAY)
 FORMS: Mapping[Kind, Mapping[str, str]] = {
     Kind.UUID: {
@@ -82,7 +84,12 @@ FORMS: Mapping[Kind, Mapping[str, str]] = {
     ),
     Kind.TIME: _texts({form: _globbed(form) for form in _TIMES}),
     Kind.BOOL: {"": "typeof({c}) = 'integer'"}
-    | {name: f"typeof({{c}}) = 'text' AND {{c}} IN ('{one}', '{other}')" for name, (one, other) in TRUTHS.items()},
+    | {
+        name: f"typeof({{c}}) = 'text' AND {{c}} COLLATE BINARY IN ('{one}', '{other}')"
+        for name, (one, other) in TRUTHS.items()
+    },
+    Kind.DECIMAL: {"": _IS_NUMBER},
+    Kind.FLOAT64: {"": _IS_NUMBER},
     Kind.TEXT: {"": "typeof({c}) <> 'blob'"} | _IS_BYTES,
     Kind.JSON: {"": "typeof({c}) <> 'blob'"} | _IS_BYTES,
 }

@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateSchema
 from toolkit.core.schema_memory import memory_table, remembered
 from toolkit.engines import connect
 from toolkit.errors import MigrationError, StatementError
+from toolkit.operations.migrations.model_checks import require_checks
 from toolkit.operations.migrations.model_defaults import made_defaults, with_made
 from toolkit.operations.migrations.model_names import made_names, with_names
 from toolkit.operations.migrations.revisions import require_schemas
@@ -65,6 +66,8 @@ def make_tables(
                 connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
             if not definitions:
                 _make_schemas(connection, database, tables)
+                if not remembers:
+                    require_checks(database, tables)
                 made = [] if remembers else made_defaults(database, tables)
                 with with_made(made), with_names(made_names(database.kind.features, tables)):
                     metadata.create_all(connection, tables)

@@ -217,6 +217,8 @@ def _without_collation(making: TableMaking, collation: str) -> str:
     if collation.upper() in making.source.sql.folding_collations:
         keys = "keys and checks that are carried take them for one, as here."
         return f"Texts that differ by case are two in queries there; {keys}"
+    if collation.upper() in making.source.sql.padding_collations:
+        return "Texts that differ by spaces at their end are two there, in keys and queries."
     if collation.upper() in making.source.sql.byte_collations and making.target.sql.orders_by_bytes:
         return "It is how texts are compared there anyway."
     return "Texts are ordered by another there."

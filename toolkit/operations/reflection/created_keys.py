@@ -324,11 +324,15 @@ def _unpointable(making: TableMaking, key: sa.ForeignKeyConstraint, parent: sa.T
 
 
 def _folded(making: TableMaking, key: sa.ForeignKeyConstraint) -> str | None:
-    """Why rows that have their parent here would not have it in an engine that tells letters' cases apart."""
-    folding = making.source.sql.folding_collations | {making.source.sql.folding_type}
+    """Why rows that have their parent here would not have it where letters' cases, or spaces, are told apart."""
+    sql = making.source.sql
     for element in key.elements:
-        if (meaning_of(element.column, making.source).collation or "").upper() in folding:
-            return f"{element.column.name} of {element.column.table.name} is found in either case here, and not there"
+        collation = (meaning_of(element.column, making.source).collation or "").upper()
+        parent = f"{element.column.name} of {element.column.table.name}"
+        if collation in sql.folding_collations | {sql.folding_type}:
+            return f"{parent} is found in either case here, and not there"
+        if collation in sql.padding_collations:
+            return f"{parent} is found with other spaces at its end here, and not there"
     return None
 
 

@@ -164,6 +164,8 @@ def _meet(own: Connection, there: Schema, wanted: Wanted) -> bool:
             return {renamed.casefold(), renamed.rpartition(".")[2].casefold()}
         qualified = f"{each.schema}_{each.name}"
         found = {each.name, fitting(each.name), qualified.replace(".", "_"), each.name.replace(".", "_")}
+        # Where the name of a table is one of the engine's own.
+        found.add(f"_{each.name}")
         return {name.casefold() for name in found}
 
     return any(

@@ -340,10 +340,12 @@ def _told_defaults(request: Transfer, project: Project) -> tuple[TransferWarning
     """
     if project.is_reflected:
         return ()
+    from toolkit.operations.migrations.model_checks import require_checks
     from toolkit.operations.migrations.model_defaults import made_defaults
     from toolkit.operations.migrations.model_names import made_names
 
     tables = tables_to_make(project.metadata, request.excluded)
+    require_checks(request.target, tables)
     defaults = (each.warning for each in made_defaults(request.target, tables))
     names = (each.warning for each in made_names(request.target.kind.features, tables))
     return tuple(warning for warning in (*defaults, *names) if warning is not None)
