@@ -286,7 +286,7 @@ def test_two_writers_wait_for_one_another(database: Database) -> None:
 def test_what_was_compared_stays_as_it_is_until_the_end_and_a_reader_sees_one_moment(database: Database) -> None:
     spec = of_one_column(database, "TEXT", sa.Text)
     write(database, spec, (1, "one"), (5, "five"))
-    hasty = "SET innodb_lock_wait_timeout = 1"
+    hasty = "SET innodb_lock_wait_timeout = 0"
     with connect(database) as reader:
         with connect(database, write=True) as connection:
             before = connection.repository(spec).digest()
@@ -338,7 +338,7 @@ def test_a_table_that_is_about_to_be_read_is_not_altered(database: Database) -> 
     with connect(database) as reader:
         reader.lock_tables([spec])
         with pytest.raises(pymysql.err.OperationalError, match="Lock wait timeout"):
-            server.run(database.address, "SET lock_wait_timeout = 1", "ALTER TABLE t ADD w INT")
+            server.run(database.address, "SET lock_wait_timeout = 0", "ALTER TABLE t ADD w INT")
 
 
 def test_writers_that_are_excluded_cannot_change_a_column_that_is_in_no_index(database: Database) -> None:
@@ -349,7 +349,7 @@ def test_writers_that_are_excluded_cannot_change_a_column_that_is_in_no_index(da
         connection.exclude_writers([spec])
         for change in ("UPDATE t SET v = 'two'", "INSERT INTO t VALUES (3, 'new', 3)", "DELETE FROM t"):
             with pytest.raises(pymysql.err.OperationalError, match="Lock wait timeout"):
-                server.run(database.address, "SET innodb_lock_wait_timeout = 1", change)
+                server.run(database.address, "SET innodb_lock_wait_timeout = 0", change)
 
 
 @pytest.mark.parametrize(

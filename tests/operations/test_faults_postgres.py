@@ -356,7 +356,7 @@ def test_ctrl_c_again_ends_what_waits_for_a_server_that_is_silent(
     (tmp_path / "toolkit.toml").write_text("\n".join([f'metadata = "{shop.metadata}"', "[databases]", *urls]))
     to = {"sync": ["--to", "sqlite"], "dump-data": ["--dir", "out"]}[command]
     proxy.limit(150 * 4000 // 2, to_server=False, silent=True)
-    running = toolkit(tmp_path, command, "--from", "remote", *to)
+    running = toolkit(tmp_path, command, "--from", "remote", *to, before=_have_little_patience)
     while not proxy.is_exhausted and running.process.is_alive():
         running.process.join(0.1)
     for _ in range(300):
@@ -369,6 +369,10 @@ def test_ctrl_c_again_ends_what_waits_for_a_server_that_is_silent(
     assert not any(contents(shop.database("sqlite"), metadata).values())
     proxy.limit(None)
     assert toolkit(tmp_path, command, "--from", "remote", *to).end() == 0
+
+
+def _have_little_patience() -> None:
+    pytest.MonkeyPatch().setattr("toolkit.cli._PATIENCE_SECONDS", 0.2)
 
 
 @pytest.mark.usefixtures("small_rebuilds")

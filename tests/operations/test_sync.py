@@ -730,7 +730,10 @@ def test_what_no_statement_could_bring_back_is_never_dropped(shop: Config, hindr
 
 
 @pytest.mark.usefixtures("small_rebuilds")
-def test_somebody_who_reads_the_target_meanwhile_does_not_stop_the_sync(shop: Config) -> None:
+def test_somebody_who_reads_the_target_meanwhile_does_not_stop_the_sync(
+    shop: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.engines.postgresql.indexes._LOCK_TIMEOUT", "50ms")
     fill(shop.database("sqlite"))
     create(shop.database("postgres"), metadata)
     with postgres(shop) as reader, reader.transaction():

@@ -298,7 +298,7 @@ def refuse(line: int, text: bytes, error: Exception) -> None:
 
 
 @given(content=arrays(), size=st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_rows_of_any_layout_in_chunks_of_any_size_are_those_that_json_reads(content: bytes, size: int) -> None:
     found = list(JsonRows(chunks(content, size), json.loads, refuse, many).array())
     assert [row for _, row in found] == json.loads(content.decode("utf-8-sig"))
@@ -322,7 +322,7 @@ def test_lines_in_chunks_of_any_size_are_those_that_json_reads(
 
 
 @given(content=arrays(), cut=st.integers(1, 400), size=st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_an_array_that_is_cut_off_anywhere_is_refused(content: bytes, cut: int, size: int) -> None:
     content = content.rstrip()[: -min(cut, len(content.rstrip()))]
     with pytest.raises(RowsError):

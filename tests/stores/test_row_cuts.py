@@ -52,7 +52,7 @@ moments = st.datetimes(dt.datetime(1, 1, 2), dt.datetime(9999, 12, 30), timezone
 rows = st.fixed_dictionaries(
     {
         "id": st.uuids().map(str),
-        "title": texts | texts.filter(str.isalpha),
+        "title": texts | st.text(st.sampled_from("abé"), min_size=1, max_size=12),
         "facts": documents,
         "kind": st.sampled_from(["HIGH", "LOW", None, "MIDDLE"]),
         "at": st.none() | moments.map(dt.datetime.isoformat),
@@ -101,7 +101,7 @@ layouts = {
 
 
 @given(found=st.lists(rows, min_size=1, max_size=8), **layouts)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_rows_are_the_same_cut_as_decoded_one_by_one(
     found: list[dict[str, Any]], format_: Format, separators: tuple[str, str], ascii_: bool, size: int
 ) -> None:
@@ -116,7 +116,7 @@ def test_rows_are_the_same_cut_as_decoded_one_by_one(
     ),
     **layouts,
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_damaged_rows_are_refused_as_they_are_one_by_one(
     found: list[dict[str, Any]],
     changes: list[tuple[int, int]],
