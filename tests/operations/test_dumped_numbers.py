@@ -41,7 +41,11 @@ def following(config: Config, name: str) -> int:
         return int(connection.exec_driver_sql("INSERT INTO t (word) VALUES ('new') RETURNING id").scalar_one())
 
 
-@pytest.mark.parametrize("source", MADE)
+@pytest.mark.parametrize(
+    ("own", "source"),
+    [*(("without models", name) for name in MADE), ("with models", "postgres")],
+    indirect=["own"],
+)
 def test_a_number_is_not_given_out_again_where_its_row_was_deleted(own: Config, source: str) -> None:
     execute(own.database(source), *MADE[source], *ROWS)
     dump_data(own, source)
