@@ -75,7 +75,7 @@ UNRECOGNISED = """
 """
 
 
-@pytest.mark.parametrize("path", ["project", LONG, "a 'folder', with a näme"])
+@pytest.mark.parametrize("path", [LONG, "a 'folder', with a näme"])
 def test_nobody_else_reaches_the_server_whatever_its_path_and_the_umask_are(
     folder: Path, servers: dict[Path, module.Server], path: str
 ) -> None:

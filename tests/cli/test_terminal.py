@@ -36,7 +36,7 @@ def require_width(lines: Sequence[str], columns: int) -> None:
     assert [line for line in lines if columns_of(line) > columns and " " in line.strip()] == []
 
 
-@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("columns", [60, 120])
 def test_no_line_of_a_command_is_wider_than_the_terminal(pair: Path, columns: int) -> None:
     for arguments, code in (
         (["diff", *BOTH, "--rows", "2"], 3),

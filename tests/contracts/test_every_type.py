@@ -242,9 +242,8 @@ def test_every_value_arrives_and_comes_back_as_it_was(
         assert sync(every, source, target).verified
         compared = diff(every, source, target).tables
         assert [each for each in compared if each.status is not Status.SAME] == []
-        again = sync(every, source, target)
-        assert sum(each.inserted + each.updated for each in again.tables) == 0
-
+    again = sync(every, source, target)
+    assert sum(each.inserted + each.updated for each in again.tables) == 0
     assert stored(every.database(second[engine]), CASES[engine][1]) == sent
 
 

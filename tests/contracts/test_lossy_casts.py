@@ -358,9 +358,7 @@ def test_what_two_databases_have_alike_but_not_the_model_arrives_as_it_is_stored
     fill(config.database(target), [(column, None) for _, column, _, _, _ in cases])
 
     assert sync(config, engine, target).verified
-    again = sync(config, engine, target)
 
-    assert sum(table.inserted + table.updated for table in again.tables) == 0
     tables = {f"t{number}": case[1:3] for number, case in enumerate(cases)}
     sent, arrived = (
         dict(zip(tables.values(), own_texts(config.database(name), tables), strict=True)) for name in (engine, target)

@@ -116,7 +116,7 @@ MODELS: Sequence[sa.types.TypeEngine[Any]] = (
 )
 TYPES = {"postgres": POSTGRES, "duckdb": DUCKDB}
 # All of them take minutes: TOOLKIT_EVERY_PAIR=1.
-ONE_IN = 1 if os.environ.get("TOOLKIT_EVERY_PAIR") else 11
+ONE_IN = 1 if os.environ.get("TOOLKIT_EVERY_PAIR") else 23
 
 
 @cache

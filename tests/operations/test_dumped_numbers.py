@@ -41,7 +41,11 @@ def following(config: Config, name: str) -> int:
         return int(connection.exec_driver_sql("INSERT INTO t (word) VALUES ('new') RETURNING id").scalar_one())
 
 
-@pytest.mark.parametrize("source", MADE)
+@pytest.mark.parametrize(
+    ("own", "source"),
+    [*(("without models", name) for name in MADE), ("with models", "postgres")],
+    indirect=["own"],
+)
 def test_a_number_is_not_given_out_again_where_its_row_was_deleted(own: Config, source: str) -> None:
     execute(own.database(source), *MADE[source], *ROWS)
     dump_data(own, source)
@@ -50,8 +54,9 @@ def test_a_number_is_not_given_out_again_where_its_row_was_deleted(own: Config, 
     dump_data(own, source)
     assert (own.fixtures / "manifest.json").read_bytes() == manifest
     execute(own.database(source), *(GONE if source == "duckdb" else GONE[:1]))
-    for target, made in MADE.items():
-        execute(own.database(target), *made)
+    # What is read of a dump does not depend on where it was made.
+    for target in MADE if source == "postgres" else (source,):
+        execute(own.database(target), *MADE[target])
         assert load_data(own, target).verified
         assert following(own, target) == 6
         # A counter that is further stays there.

@@ -55,12 +55,7 @@ def changed(batch: pa.RecordBatch, row: int) -> pa.RecordBatch:
 
 
 # Many rows are compared by DuckDB, few without.
-COMPARED = [
-    ("sqlite", "postgres", 1_000),
-    ("postgres", "duckdb", 1_000),
-    ("duckdb", "sqlite", 1_000),
-    ("postgres", "sqlite", 0),
-]
+COMPARED = [*((*pair, 1_000) for pair in PAIRS), ("postgres", "sqlite", 0)]
 
 
 @pytest.mark.parametrize(("source", "target", "few_rows"), COMPARED)

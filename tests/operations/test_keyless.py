@@ -234,7 +234,7 @@ def test_many_rows_are_compared_as_few_are(using: Using) -> None:
     ]
 
 
-@pytest.mark.parametrize("target", ["postgres"])
+@pytest.mark.parametrize("target", ["postgres", "duckdb"])
 def test_dumps_are_ordered_by_all_columns_and_loaded_with_their_duplicates(
     using: Using, tmp_path: Path, target: str
 ) -> None:

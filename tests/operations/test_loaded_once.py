@@ -89,7 +89,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     return count
 
 
-@pytest.mark.parametrize(("source", "target"), [("sqlite", "postgres"), ("postgres", "duckdb"), ("duckdb", "sqlite2")])
+@pytest.mark.parametrize(("source", "target"), [("sqlite", "postgres"), ("duckdb", "sqlite2")])
 def test_each_database_is_opened_once_models_and_env_py_loaded_once_and_migrations_only_to_be_run(
     config: Config, tmp_path: Path, opened: Opened, source: str, target: str
 ) -> None:

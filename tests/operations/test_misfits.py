@@ -272,8 +272,10 @@ KEPT_OTHERWISE = {
 }
 
 
-@pytest.mark.parametrize("case", KEPT_OTHERWISE)
-@pytest.mark.parametrize("filled", [False, True], ids=["empty", "filled"])
+@pytest.mark.parametrize(
+    ("case", "filled"),
+    [*((case, False) for case in KEPT_OTHERWISE), ("a narrower numeric", True), ("fewer bits", True)],
+)
 def test_a_target_that_would_keep_another_value_is_told_by_row_value_and_type_before_it_is_written_to(
     space: Config, case: str, filled: bool
 ) -> None:

@@ -63,7 +63,7 @@ def test_rows_point_by_unique_keys_nested_and_keys_are_left_out(library: Config,
     assert {each.table for each in result.warnings if each.outcome == "key kept"} == {"note", "city"}
 
 
-@pytest.mark.parametrize(("engine", "other"), [("sqlite", "postgres"), ("postgres", "duckdb")])
+@pytest.mark.parametrize(("engine", "other"), [("postgres", "duckdb")])
 def test_they_load_into_an_empty_database_and_come_back_the_same(
     library: Config, tmp_path: Path, engine: str, other: str
 ) -> None:
