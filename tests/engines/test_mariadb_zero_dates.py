@@ -13,8 +13,11 @@ import sqlalchemy as sa
 from tests.operations.test_diff_sql import made_equal
 from tests.servers import mariadb as server
 from toolkit.config import Config, load_config
-from toolkit.errors import UnrepresentableValueError
+from toolkit.engines import connect
+from toolkit.errors import ToolkitError, UnrepresentableValueError
 from toolkit.operations.diff.compare import diff
+from toolkit.operations.fixtures.dump import dump_data
+from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.options import Mode, Options
 
@@ -107,3 +110,33 @@ def test_a_script_writes_zero_dates(two: Config, tmp_path: Path) -> None:
     server.run(two.database("a").address, _ANY, "UPDATE post SET at = '0000-00-00', seen = '0000-00-00'")
     made_equal(two, "b", tmp_path / "script.sql", "a")
     assert _stored(two, "a") == _stored(two, "b")
+
+
+def test_zero_dates_are_dumped_and_loaded(two: Config) -> None:
+    two = replace(two, fixtures=two.root / "dump")
+    dump_data(two, "a")
+    assert '"at":"0000-00-00 00:00:00"' in (two.fixtures / "post.json").read_text()
+    server.run(two.database("b").address, _ANY, _POST)
+    assert load_data(two, "b").verified
+    assert _stored(two, "a") == _stored(two, "b")
+    assert [each.unchanged for each in load_data(two, "b").tables] == [3]
+
+
+def test_zero_dates_are_converted_as_they_are_dumped(two: Config) -> None:
+    two = replace(two, fixtures=two.root / "dump")
+    server.run(two.database("a").address, _ANY, "UPDATE post SET at = '2024-01-01', day = NULL")
+    dump_data(two, "a", convert=["post.stamp:zero-date-as-null"])
+    assert '"stamp":null' in (two.fixtures / "post.json").read_text()
+
+
+def test_dumped_zero_dates_are_refused_where_there_are_none(two: Config, tmp_path: Path) -> None:
+    two = replace(two, fixtures=two.root / "dump")
+    dump_data(two, "a")
+    other = load_config(tmp_path, {"TOOLKIT_C_URL": f"duckdb:///{tmp_path}/c.duckdb"})
+    with connect(other.database("c"), write=True) as connection:
+        connection.sqlalchemy.exec_driver_sql(
+            'CREATE TABLE post (id BIGINT PRIMARY KEY, "at" TIMESTAMP, stamp TIMESTAMPTZ, day DATE, seen TIMESTAMP)'
+        )
+        connection.commit()
+    with pytest.raises(ToolkitError, match="0000-00-00"):
+        load_data(replace(other, fixtures=two.fixtures), "c")

@@ -83,7 +83,7 @@ class MariaDBConnection(MariaDBSession):
 
         with self.translated():
             # Another database of the server's kind gets its tables by the server's own statements.
-            return schema_of(self, list(self.stored_tables()), is_alike=types is TypesBy.STORAGE)
+            return schema_of(self, list(self.stored_tables()), types)
 
     def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
         """The server's own statements, which make these tables just as they are, in the mode that they mean.

@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from toolkit.core.logical import INTEGER_KINDS, logical_type
+from toolkit.core.logical import INTEGER_KINDS, Kind, logical_type
 from toolkit.core.numbering import USUAL, numbering_info
-from toolkit.core.schema import TYPES_BY_KIND, Note, Schema
+from toolkit.core.schema import TYPES_BY_KIND, WIDER, Note, Schema, TypesBy
 from toolkit.core.verbatim import verbatim
 from toolkit.engines.catalogue import StoredTable
 from toolkit.engines.mariadb import rights
@@ -22,6 +22,7 @@ from toolkit.engines.mariadb.foreign_keys import foreign_keys, without_overlaps
 from toolkit.engines.mariadb.rights import quoted
 from toolkit.engines.mariadb.session import MariaDBSession
 from toolkit.engines.mariadb.types import LABELS, actual_type
+from toolkit.engines.mariadb.zero_dates import condition, text_of_dates
 
 _EXACT = ("_nopad_bin", "_0900_bin")
 _SEQUENCE = re.compile(r"\b(nextval|lastval|setval)\(", re.IGNORECASE)
@@ -30,12 +31,13 @@ _OVERLAPS = "It is WITHOUT OVERLAPS: periods of one key may overlap there."
 _ONLY_TABLES = "Only tables are carried."
 
 
-def schema_of(connection: MariaDBSession, stored: Sequence[StoredTable], *, is_alike: bool) -> Schema:
+def schema_of(connection: MariaDBSession, stored: Sequence[StoredTable], types: TypesBy) -> Schema:
     """These tables, and what there is beside them; of a server's own kind, they are taken for no more than they are.
 
     Of others, what their tables lack is told, too.
     """
-    found, metadata = _Found(connection, is_alike=is_alike), sa.MetaData()
+    is_alike = types is TypesBy.STORAGE
+    found, metadata = _Found(connection, types), sa.MetaData()
     hidden = list(rights.unread(connection, stored))
     for each in stored:
         if each.name not in {note.table for note in hidden}:
@@ -50,8 +52,9 @@ def schema_of(connection: MariaDBSession, stored: Sequence[StoredTable], *, is_a
 class _Found:
     """What the catalogue says of all the tables of the database."""
 
-    def __init__(self, connection: MariaDBSession, *, is_alike: bool) -> None:
-        self._connection, self._is_alike = connection, is_alike
+    def __init__(self, connection: MariaDBSession, types: TypesBy) -> None:
+        self._connection, self._is_alike = connection, types is TypesBy.STORAGE
+        self._by_values = types is TypesBy.VALUES
         self._tables = {row.name: row for row in self._ask(_TABLES)}
         self._columns = _by_table(self._ask(_COLUMNS))
         self._indexes = _by_table(self._ask(_INDEXES))
@@ -85,7 +88,10 @@ class _Found:
             return frozenset(row.name for row in rows)
         asked: dict[str, str] = {}
         for row in rows:
-            asked |= questions(row.name, quoted(self._connection, row.name), row.type, numbers=is_numbered(row))
+            cell = quoted(self._connection, row.name)
+            asked |= questions(row.name, cell, row.type, numbers=is_numbered(row))
+            if self._by_values and text_of_dates(row.type):
+                asked[row.name] = f"max({condition(cell)})"
         if not asked:
             return frozenset()
         [answers] = self._connection.run(f"SELECT {', '.join(asked.values())} FROM {quoted(self._connection, name)}")
@@ -123,7 +129,8 @@ class _Found:
             info={
                 "declared": row.type,
                 "collation": row.collation,
-                TYPES_BY_KIND: types_by_kind(row),
+                TYPES_BY_KIND: types_by_kind(row) or text_of_dates(row.type),
+                **({WIDER: text_of_dates(row.type)[Kind.NATIVE]} if is_odd and text_of_dates(row.type) else {}),
                 **(numbering_info(USUAL, following) if numbers else {}),
             },
         )

@@ -37,6 +37,17 @@ def conditions(spec: TableSpec, types: Mapping[str, str], quoted: Mapping[str, s
     """By column of dates, what its values meet that no calendar has."""
     for column in spec.columns:
         if column.type.kind in _OF_CALENDARS and actual_type(types.get(column.name, "")).name in DATES:
-            cell = quoted[column.name]
-            is_day = f"dayofmonth({cell}) BETWEEN 1 AND dayofmonth(last_day({cell}))"
-            yield column.name, f"{cell} IS NOT NULL AND NOT coalesce({is_day}, 0)"
+            yield column.name, condition(quoted[column.name])
+
+
+def condition(cell: str) -> str:
+    """What a date meets that no calendar has."""
+    is_day = f"dayofmonth({cell}) BETWEEN 1 AND dayofmonth(last_day({cell}))"
+    return f"{cell} IS NOT NULL AND NOT coalesce({is_day}, 0)"
+
+
+def text_of_dates(definition: str) -> Mapping[str, TypeEngine[Any]]:
+    """By kind, the type of a column of dates that are read and written by the server's own text; none of others."""
+    if actual_type(definition).name not in DATES:
+        return {}
+    return {Kind.NATIVE: EngineType("mysql", definition)}

@@ -66,7 +66,7 @@ def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) ->
         # What writers of a file would wait for: its values are read from a copy, where they would.
         connection.lock_tables(())
         schema = schema_of(connection, TypesBy.VALUES)
-        _widen(schema.metadata)
+        _widen(schema.metadata, wanted.convert)
         if is_read:
             _require_readable(database.name, schema, wanted)
         require_known(connection, wanted, _known(schema))
@@ -81,11 +81,15 @@ def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) ->
         )
 
 
-def _widen(metadata: sa.MetaData) -> None:
-    """Have columns read by the type that takes all that they hold: none is made of them. A key has to have digits."""
+def _widen(metadata: sa.MetaData, convert: Sequence[str]) -> None:
+    """Have columns read by the type that takes all that they hold: none is made of them.
+
+    A key has to have digits; what is converted is of the type that it becomes.
+    """
     for table in metadata.tables.values():
         for column in table.columns:
-            if not column.primary_key:
+            place = f"{table.fullname}.{column.name}:"
+            if not column.primary_key and not any(each.startswith(place) for each in convert):
                 column.type = column.info.get(WIDER, column.type)
 
 
