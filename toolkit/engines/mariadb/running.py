@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,9 @@ SELECT t.trx_id AS number, t.trx_mysql_thread_id AS session, t.trx_started AS st
 FROM information_schema.innodb_trx AS t
 """
 _SECOND = dt.timedelta(seconds=1)
-# What the server tells of transactions is as old as this, where somebody else has just asked for it.
-_CACHED_SECONDS, _ATTEMPTS = 0.11, 50
+# What the server tells of transactions stays as it is until nobody has asked for so long. Of two who ask after as long
+# again and again, neither is ever told anything new: each waits for longer, and by chance.
+_CACHED_SECONDS, _LONGEST, _ATTEMPTS = 0.11, 6, 25
 
 
 def running_transactions(connection: MariaDBSession, begin: Callable[[], None]) -> list[RunningTransaction]:
@@ -62,8 +64,8 @@ def _last_number(connection: MariaDBSession) -> str:
 def _listed(connection: MariaDBSession) -> list[RunningTransaction]:
     """All of others, as of now: what is told is of now as soon as this session's own one is among them."""
     [(own,)] = connection.run("SELECT CONNECTION_ID()")
-    for _ in range(_ATTEMPTS):
-        time.sleep(_CACHED_SECONDS)
+    for attempt in range(_ATTEMPTS):
+        time.sleep(_CACHED_SECONDS * random.uniform(1, 1 + min(attempt, _LONGEST)))  # noqa: S311 - nothing is kept secret by it
         rows = connection.run(_RUNNING)
         if any(row[1] == own for row in rows):
             return [_transaction(*row) for row in rows if row[1] != own]
