@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from tests.operations.databases import forget
 from tests.servers import azurite, mariadb, swift, unreliable
 from tests.servers.azurite import AzureServer
 from tests.servers.swift import S3Server
@@ -114,6 +115,7 @@ class Databases:
 
     def give_back(self, name: str) -> None:
         """Keep it if nobody was there."""
+        forget(name)
         if self._had_no_session(name):
             self._unused.append(name)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -29,11 +30,58 @@ def connected(database: Database) -> Iterator[sa.Connection]:
         with _attached(database.file) as connection, connection.begin():
             yield connection
         return
+    if _OF_A_TEST.search(database.address):
+        with _kept_open(database) as connection, connection.begin():
+            yield connection
+        return
     with database.unpooled_engine().begin() as connection:
         if database.kind.dialect == "mysql":
             # As elsewhere, 0 is a number like any other.
             connection.exec_driver_sql("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')")
         yield connection
+
+
+# Those that tests/conftest.py makes and drops.
+_OF_A_TEST = re.compile(r"/(test_[0-9a-f]{32})\?")
+_KEPT: dict[str, sa.Connection] = {}
+
+
+@contextmanager
+def _kept_open(database: Database) -> Iterator[sa.Connection]:
+    """A session that the next who asks gets: a new one has to learn its catalogue, and takes 10 ms of the processor."""
+    connection = _KEPT.pop(database.address, None)
+    if connection is None or not _answers(connection):
+        connection = database.unpooled_engine().connect()
+        # What is prepared would fail when a table has changed meanwhile.
+        connection.connection.driver_connection.prepare_threshold = None  # type: ignore[union-attr]
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+    if _KEPT.setdefault(database.address, connection) is not connection:
+        connection.close()
+
+
+def _answers(connection: sa.Connection) -> bool:
+    """Whether nobody has ended the session meanwhile, whose settings are as they were."""
+    try:
+        with connection.begin():
+            connection.exec_driver_sql("RESET ALL")
+    except sa.exc.DBAPIError:
+        connection.close()
+        return False
+    return True
+
+
+def forget(name: str) -> list[int]:
+    """End what is kept of a database; the numbers of the server's processes, which end soon after."""
+    ended = []
+    for address in [each for each in _KEPT if (found := _OF_A_TEST.search(each)) and found[1] == name]:
+        kept = _KEPT.pop(address)
+        ended.append(kept.connection.driver_connection.info.backend_pid)  # type: ignore[union-attr]
+        kept.close()
+    return ended
 
 
 @cache
@@ -63,9 +111,13 @@ def _attached(file: Path) -> Iterator[sa.Connection]:
 
 @contextmanager
 def postgres(config: Config, **options: Any) -> Iterator[psycopg.Connection[Any]]:
-    """A psycopg connection that commits each statement."""
+    """A psycopg connection that commits each statement; nothing is kept open beside it, for who looks at sessions."""
     url = config.database("postgres").address
+    found = _OF_A_TEST.search(url)
+    ended = forget(found[1]) if found else []
     with psycopg.connect(url, autocommit=True, **options) as connection:
+        while ended and connection.execute("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", (ended,)).fetchall():
+            pass
         yield connection
 
 
