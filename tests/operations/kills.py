@@ -82,7 +82,8 @@ def left_behind(config: Config, project: Path, target: str, known: set[str]) -> 
             found = connection.execute(
                 "SELECT relname FROM pg_class WHERE relname LIKE 'toolkit%' UNION ALL "
                 "SELECT 'lock of ' || pid FROM pg_locks WHERE locktype = 'advisory' UNION ALL "
-                "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+                "AND backend_type = 'client backend'"
             ).fetchall()
             left += [name for (name,) in found]
     return left

@@ -86,7 +86,8 @@ def _wait_for_the_server(config: Config) -> None:
     with postgres(config) as connection:
         for _ in range(500):
             others = connection.execute(
-                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+                "AND backend_type = 'client backend'"
             ).fetchall()
             if not others:
                 return
