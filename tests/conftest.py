@@ -231,6 +231,9 @@ def unreliable_s3(_unreliable_proxy: UnreliableProxy) -> Iterator[UnreliableProx
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "azure: needs Azurite, which npm installs where there is node")
     config.addinivalue_line("markers", "long: begins first, or one process would wait for another at the end")
+    config.addinivalue_line("markers", "slow: left to CI, and to who names it by its file or by -m")
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.markexpr:
+        config.option.markexpr = "not slow"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

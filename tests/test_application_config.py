@@ -273,6 +273,7 @@ os.write(2, json.dumps(codes).encode())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "group", "source"), [("flask", "cli", FLASK), ("litestar", "litestar_group", LITESTAR)]
 )

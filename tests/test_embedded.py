@@ -75,6 +75,7 @@ UNRECOGNISED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [LONG, "a 'folder', with a näme"])
 def test_nobody_else_reaches_the_server_whatever_its_path_and_the_umask_are(
     folder: Path, servers: dict[Path, module.Server], path: str
@@ -107,6 +108,7 @@ def test_nobody_else_reaches_the_server_whatever_its_path_and_the_umask_are(
     assert stat.S_IMODE((data / "toolkit.password").stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_data_of_earlier_versions_who_trusted_everybody_stays_and_gets_a_password(
     folder: Path, servers: dict[Path, module.Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +142,7 @@ def test_data_of_earlier_versions_who_trusted_everybody_stays_and_gets_a_passwor
     assert len(servers) == 1
 
 
+@pytest.mark.slow
 def test_the_last_who_uses_it_stops_it_and_its_password_is_told_nowhere(
     folder: Path,
     servers: dict[Path, module.Server],

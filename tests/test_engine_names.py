@@ -93,6 +93,7 @@ def is_excepted(name: str) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_no_engine_is_named_outside_of_its_package() -> None:
     names = {path.relative_to(PACKAGE).as_posix(): path for path in modules()}
     found = {name: foreign_names(path) for name, path in names.items() if not is_excepted(name)}

@@ -54,6 +54,7 @@ def reference() -> str:
     return "\n".join(parts)
 
 
+@pytest.mark.slow
 def test_the_command_reference_is_what_help_says() -> None:
     # In a process of its own: click keeps a command's help option as it was first asked for, by whichever test.
     command = [sys.executable, "-m", "tests.test_readme", "--print"]
@@ -90,6 +91,7 @@ def test_the_example_of_inspect_is_what_it_tells() -> None:
     assert shown == inspect_example(), "run: python -m tests.test_readme"
 
 
+@pytest.mark.slow
 def test_the_pictures_show_what_the_commands_print_and_load_nothing() -> None:
     text = README.read_text(encoding="utf-8")
     for name, picture in pictures().items():
@@ -162,6 +164,7 @@ def run_in_a_fork(command: str, folder: Path) -> str:
     return running.err
 
 
+@pytest.mark.slow
 def test_the_examples_run(tmp_path: Path) -> None:
     """All of them, one after the other, where the project's own files are; the first by the installed program."""
     for name in ("fixtures", "migrations", "pyproject.toml"):

@@ -57,6 +57,7 @@ def done(line: str, folder: Path) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_the_steps_of_the_example_for_github_actions_run(
     tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch

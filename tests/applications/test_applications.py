@@ -103,6 +103,7 @@ def test_its_rows_arrive_in_the_tables_that_it_has_made(style: Style, place: Pla
         assert next_number(place.postgres, style.insert) == style.next_number
 
 
+@pytest.mark.slow
 @OF_EACH
 def test_it_arrives_with_its_keys_in_databases_without_tables_and_comes_back(style: Style, place: Place) -> None:
     require_said(place, "postgres", style.into_nothing)

@@ -337,6 +337,7 @@ CREATE TABLE session (id TEXT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES "use
 """
 
 
+@pytest.mark.slow
 def test_what_only_one_side_has_and_orphans_are_answered_one_report_after_the_other(
     bare: Config, query: Query, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def out(capfd: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> st
     return capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_attachments_are_archived_lost_proved_and_restored(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     plan = out(capfd, "push", "--dry-run")
     assert "dry run: nothing was written" in plan

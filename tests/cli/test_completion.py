@@ -106,5 +106,6 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shell]:
     found.close()
 
 
+@pytest.mark.slow
 def test_a_shell_completes_commands_options_and_names(shell: Shell) -> None:
     assert {line: shell.completed(line) for line in shell.typed} == shell.typed

@@ -35,6 +35,7 @@ def test_the_wheel_has_what_it_needs_and_nothing_of_the_tests(installed: Path) -
     assert (installed / "toolkit-0.1.0.dist-info" / "licenses" / "LICENSE").exists()
 
 
+@pytest.mark.slow
 def test_the_demo_of_an_installed_wheel_shows_all_and_leaves_nothing(installed: Path, tmp_path: Path) -> None:
     """With DuckDB alone, as where no PostgreSQL is installed: starting a server is tested elsewhere."""
     work, temporary = tmp_path / "work", tmp_path / "temporary"

@@ -313,6 +313,7 @@ def test_a_wrong_password_is_told_and_not_shown(
     assert "wrong" not in told.err
 
 
+@pytest.mark.slow
 def test_a_right_password_is_never_shown(shop: Config, tell: Tell, guarded_role: str) -> None:
     create(shop.database("postgres"), metadata)
     grant(shop, "ALL ON ALL TABLES IN SCHEMA public", guarded_role)
@@ -475,6 +476,7 @@ def test_a_role_or_database_that_is_set_to_read_only_is_told_from_a_standby(
     assert "standby" not in told.err
 
 
+@pytest.mark.slow
 def test_a_standby_is_told_and_may_be_read(shop: Config, tell: Tell) -> None:
     fill(shop.database("sqlite"))
     with running() as server:
@@ -717,6 +719,7 @@ def test_a_full_disk_is_told_and_nothing_is_kept(
         assert not any(contents(shop.database(target), metadata).values())
 
 
+@pytest.mark.slow
 def test_a_full_disk_of_the_server_is_told_and_nothing_is_kept(shop: Config, tell: Tell) -> None:
     _fill_with_large_rows(shop, 20)
     create(shop.database("postgres"), metadata)

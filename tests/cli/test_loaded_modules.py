@@ -82,6 +82,7 @@ def project(tmp_path: Path, postgres_url: str) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_command_loads_no_library_that_it_does_not_use(project: Path) -> None:
     looks, reads = {"sqlalchemy", "pyarrow"}, {"sqlalchemy", "pyarrow", "adbc_driver_sqlite"}
     duck, filled = reads | {"duckdb"}, reads | {"duckdb", "psycopg"}

@@ -69,6 +69,7 @@ def test_a_dry_run_writes_its_plan_and_goes_only_with_one(pair: list[str], capsy
     assert "Name another file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     BROWSER is None and not os.environ.get("CI"), reason="there is no chromium (apt-get install chromium)"
 )

@@ -52,6 +52,7 @@ def members(command: str) -> dict[str, list[str]]:
     return {name: sorted(each.get("properties", ())) for name, each in schema_of(command)["$defs"].items()}
 
 
+@pytest.mark.slow
 def test_every_document_is_what_its_schema_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -165,6 +165,7 @@ def forms(words: tuple[str, ...]) -> list[list[str]]:
 _UNDONE = {"merge-migrations", "downgrade", "drop-all", "init", "rotate-key", "vacuum"}
 
 
+@pytest.mark.slow
 def test_no_command_that_succeeds_tells_a_secret(reached: Place, capfd: pytest.CaptureFixture[str]) -> None:
     failed = set()
     for words in IN_ORDER:

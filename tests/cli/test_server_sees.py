@@ -30,6 +30,7 @@ def role(shop: Config, guarded_role: str) -> str:
     return guarded_role
 
 
+@pytest.mark.slow
 def test_neither_a_password_nor_a_rows_value_is_in_the_log_of_a_server_that_logs_every_statement(
     shop: Config, tell: Tell, role: str, postgres_server: str
 ) -> None:

@@ -52,6 +52,7 @@ def rows(file: str) -> list[tuple[int, str]]:
         return connection.execute("SELECT * FROM t").fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("streams", "code", "told"),
     [

@@ -36,6 +36,7 @@ def require_width(lines: Sequence[str], columns: int) -> None:
     assert [line for line in lines if columns_of(line) > columns and " " in line.strip()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 120])
 def test_no_line_of_a_command_is_wider_than_the_terminal(pair: Path, columns: int) -> None:
     for arguments, code in (
@@ -51,6 +52,7 @@ def test_no_line_of_a_command_is_wider_than_the_terminal(pair: Path, columns: in
         require_width(lines, columns)
 
 
+@pytest.mark.slow
 def test_tables_without_changes_have_one_line_on_a_terminal_and_each_its_own_elsewhere(
     pair: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

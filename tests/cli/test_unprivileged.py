@@ -59,6 +59,7 @@ def unprivileged(project: Path, home: Path, commands: Sequence[str]) -> subproce
     )
 
 
+@pytest.mark.slow
 def test_a_user_with_a_home_that_is_only_to_be_read_works_on_all_that_is_theirs_and_leaves_nothing_elsewhere(
     home: Path, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def digests(side: dict[tuple[int, str], int]) -> list[pa.RecordBatch]:
     return batches
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.sampled_from([-1, 2, 1000]), sides, sides)
 def test_every_row_is_in_the_place_it_belongs(
@@ -87,6 +88,7 @@ def test_a_comparison_that_fails_ends_the_reading_of_both_sides_first(
     assert (sorted(ended), caught.value.column) == (["source", "target"], "a")
 
 
+@pytest.mark.slow
 def test_more_than_fits_into_memory_goes_to_disk() -> None:
     count = 400_000
     schema = digest_schema(SPEC)

@@ -45,6 +45,7 @@ def batches(types: list[pa.DataType], rows: list[list[Any]], lines: bool) -> Ite
         yield pa.RecordBatch.from_arrays(columns, names=[f"n{i}" for i in range(len(fields))])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)  # DuckDB's first query takes as long as the machine is busy.
 @given(data=keys())
 def test_few_rows_and_many_are_checked_alike(data: Any) -> None:

@@ -193,6 +193,7 @@ def fill(connection: Connection, types: dict[str, Sequence[str]]) -> dict[str, s
     return tables
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", TYPES)
 def test_a_value_arrives_as_an_equal_one_or_is_refused_whatever_the_three_types(config: Config, engine: str) -> None:
     found: dict[bool, list[str]] = {True: [], False: []}

@@ -26,6 +26,7 @@ LEFT_OUT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_the_dialect_of_duckdb_passes_the_suite_of_sqlalchemy(tmp_path: Path) -> None:
     file = tmp_path / "suite.duckdb"

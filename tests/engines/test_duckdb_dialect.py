@@ -372,11 +372,13 @@ def assert_changed(engine: sa.Engine) -> None:
         assert connection.scalar(sa.text("INSERT INTO ttt (a, bb, n) VALUES ('y', 2, -1) RETURNING id")) == 1002
 
 
+@pytest.mark.slow
 def test_migrations_in_pieces(engine: sa.Engine) -> None:
     migrate_in_pieces(engine)
     assert_changed(engine)
 
 
+@pytest.mark.slow
 def test_migrations_survive_a_crash(tmp_path: Path) -> None:
     """The write-ahead log of the migrations can be read back: see `DuckDBImpl`."""
     file, crashed = tmp_path / "one.duckdb", tmp_path / "crashed"
@@ -422,6 +424,7 @@ def test_primary_keys_and_hand_made_constraints_change(engine: sa.Engine) -> Non
     assert inspector.get_foreign_keys("t") == []
 
 
+@pytest.mark.slow
 def test_every_keyword_may_name_a_table_and_a_column(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         words = sorted({*connection.exec_driver_sql("SELECT keyword_name FROM duckdb_keywords()").scalars()})

@@ -16,6 +16,7 @@ from toolkit.operations.sync import sync
 _OTHERS = {"ZERO": ("'0.0'", "'-0.0'"), "SPAN": ("INTERVAL '1 month'", "INTERVAL '30 days'")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("type_", "value"),
     [

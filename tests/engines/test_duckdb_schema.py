@@ -29,6 +29,7 @@ def pair(tmp_path: Path) -> Config:
     )
 
 
+@pytest.mark.slow
 def test_tables_in_another_file_are_the_same_again_by_duckdbs_own_catalogue(pair: Config, tmp_path: Path) -> None:
     result = sync(pair, "one", "two")
     assert result.created_schema
@@ -62,6 +63,7 @@ def test_what_is_beside_tables_is_told_and_the_rest_is_as_sqlalchemy_has_it(pair
     assert key.column is parent.c.id
 
 
+@pytest.mark.slow
 def test_a_foreign_key_from_a_table_to_itself_is_told_and_one_to_a_table_left_out_is_not_made(
     tmp_path: Path, pair: Config
 ) -> None:
@@ -81,6 +83,7 @@ def test_a_foreign_key_from_a_table_to_itself_is_told_and_one_to_a_table_left_ou
         assert connection.execute(keys).fetchall() == [('FOREIGN KEY (parent) REFERENCES "Parent Table"(id)',)]
 
 
+@pytest.mark.slow
 def test_a_row_that_others_point_at_is_updated_but_for_its_unique_values(pair: Config, tmp_path: Path) -> None:
     def run(*statements: str) -> None:
         with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:

@@ -56,6 +56,7 @@ def shopping(config: Config, database: Database) -> Config:
     return replace(config, metadata="tests.operations.shop:metadata", migrations=Path("none"), databases=named)
 
 
+@pytest.mark.slow
 def test_rows_go_to_postgres_and_back_and_the_one_difference_is_found(shopping: Config) -> None:
     ours, theirs = shopping.database("fourth"), shopping.database("postgres")
     example.fill(ours)

@@ -269,6 +269,7 @@ def test_rows_that_are_still_being_read_are_not_lost_to_another_statement(databa
         assert connection.repository(spec).count() == 300
 
 
+@pytest.mark.slow
 def test_tables_that_were_made_for_a_sync_that_fails_are_gone(todos: Config) -> None:
     load_data(todos, "sqlite")
     todos = replace(todos, tables_from="models")
@@ -278,6 +279,7 @@ def test_tables_that_were_made_for_a_sync_that_fails_are_gone(todos: Config) -> 
     assert server.run(todos.database("mariadb").address, "SHOW TABLES") == []
 
 
+@pytest.mark.slow
 def test_two_writers_wait_for_one_another(database: Database) -> None:
     with connect(database, write=True), pytest.raises(DatabaseUnavailableError, match="another writer"):
         connect(replace(database, lock_seconds=1), write=True).__enter__()

@@ -476,6 +476,7 @@ def test_migrations_rest_on_nothing_that_a_session_has_set(database: Database) -
         assert tuple(connection.exec_driver_sql(asked).one()) == ("+05:00", 0, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_an_upgrade_that_has_waited_too_long_for_another_is_not_run(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def config(config: Config, database: Database) -> Config:
     return replace(config, databases={**config.databases, "mariadb": database})
 
 
+@pytest.mark.slow
 def test_what_is_generated_on_mariadb_serves_the_others(project: Config, database: Database) -> None:  # noqa: F811
     after = of(project, "SECOND_IN_PLACE")
     history.make_migrations(database, project, "first")

@@ -45,6 +45,7 @@ MORE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["sqlite", "duckdb", "postgres"])
 def test_rows_of_every_type_come_back_from_another_engine(config: Config, other: str) -> None:
     assert sync(config, "one", other).verified
@@ -64,6 +65,7 @@ def _texts(url: str) -> dict[str, str | None]:
     return {name: None if value is None else str(value) for name, value in zip(names, row, strict=True)}
 
 
+@pytest.mark.slow
 def test_tables_for_another_database_of_its_kind_are_just_as_they_are(config: Config) -> None:
     found = sync(config, "one", "back")
     assert found.verified
@@ -88,6 +90,7 @@ def test_what_other_engines_do_not_have_is_told(config: Config) -> None:
     }
 
 
+@pytest.mark.slow
 def test_tables_with_history_go_again_with_a_sync_that_fails_and_numbers_of_a_sequence_are_told(config: Config) -> None:
     one, back = (config.database(name).address for name in ("one", "back"))
     server.run(
@@ -163,6 +166,7 @@ def test_what_is_text_there_and_what_has_a_length_or_none_is_told(config: Config
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("other", "moment"),
     [("sqlite", "TIMESTAMP WITH TIME ZONE"), ("sqlite", "DATETIME"), ("postgres", "TIMESTAMP WITH TIME ZONE")],
@@ -191,6 +195,7 @@ def test_what_came_once_is_the_same_the_next_time(config: Config, other: str, mo
     ]
 
 
+@pytest.mark.slow
 def test_whole_numbers_of_duckdb_beyond_64_bits_are_numbers_there(config: Config) -> None:
     least, greatest, most = -(2**127) + 1, 2**64 - 1, 2**128 - 1
     execute(
@@ -230,6 +235,7 @@ def test_generated_columns_are_stored_there_or_computed_as_they_were(config: Con
     assert {each.name: each.hidden for each in hidden} == {"id": 0, "kept": 3, "told": 2}
 
 
+@pytest.mark.slow
 def test_tables_whose_names_differ_by_case_alone_are_tables_of_their_own(
     mariadb_server: str, mariadb_url: str, tmp_path: Path, urls: dict[str, str]
 ) -> None:
@@ -288,6 +294,7 @@ def test_a_column_takes_what_its_type_holds_though_it_has_held_less_so_far(confi
     assert server.run(back, rows) == [(1, 1, "10:00:00"), (18446744073709551614, 7, "-100:00:00")]
 
 
+@pytest.mark.slow
 def test_unsigned_keys_that_number_themselves_do_elsewhere_if_their_numbers_fit(config: Config) -> None:
     key = "id bigint unsigned AUTO_INCREMENT PRIMARY KEY"
     server.run(
@@ -379,6 +386,7 @@ def test_checks_of_sqlite_take_and_refuse_what_they_did(config: Config) -> None:
                 server.run(url, f"INSERT INTO t{number} VALUES ({refused!r})")
 
 
+@pytest.mark.slow
 def test_what_a_collation_takes_for_one_is_not_compared_by_bytes_elsewhere(
     mariadb_url: str, tmp_path: Path, urls: dict[str, str]
 ) -> None:
@@ -456,6 +464,7 @@ def test_no_check_and_no_stored_value_rests_on_a_number_of_the_server_or_a_forei
     assert server.run(back, "SELECT id, twice FROM p") == [(1, 2), (2, 4)]
 
 
+@pytest.mark.slow
 def test_defaults_of_the_present_keep_their_zone_or_it_is_told_that_they_are_in_utc(
     config: Config, mariadb_url: str
 ) -> None:
@@ -483,6 +492,7 @@ def test_defaults_of_the_present_keep_their_zone_or_it_is_told_that_they_are_in_
     assert ahead == {"sqlite": 0, "postgres": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["postgres", "sqlite", "duckdb"])
 def test_zero_dates_that_may_not_be_null_become_null_where_the_table_is_made(
     config: Config, mariadb_url: str, other: str

@@ -41,6 +41,7 @@ def config(config: Config, mariadb_url: str, tmp_path: Path) -> Config:
     return replace(config, databases=named, migrations=Path("none"))
 
 
+@pytest.mark.slow
 def test_every_value_is_written_exactly(config: Config, tmp_path: Path) -> None:
     spec, batch = schema.spec(), schema.batch(only_numbers=True)
     config = replace(config, metadata="tests.contracts.schema:metadata")

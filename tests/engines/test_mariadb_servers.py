@@ -54,6 +54,7 @@ def odd(config: Config, tmp_path: Path) -> Iterator[Config]:
         yield replace(config, databases={**config.databases, **named})
 
 
+@pytest.mark.slow
 def test_what_a_server_has_set_makes_no_difference(odd: Config) -> None:
     """Names in other quotes or none, backslashes, the past of a table, and what sessions begin with."""
     for source, target in (("one", "back"), ("back", "sqlite")):
@@ -84,6 +85,7 @@ def test_a_server_that_says_nothing_of_keys_that_come_twice_has_rows_counted(odd
     assert server.run(database.address, "SELECT id FROM t") == []
 
 
+@pytest.mark.slow
 def test_a_server_that_writes_names_of_tables_small_has_rows_of_models_with_capitals(
     config: Config, tmp_path: Path
 ) -> None:

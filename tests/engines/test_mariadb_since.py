@@ -52,6 +52,7 @@ def transaction(config: Config, *, autocommit: bool = False) -> Iterator[Any]:
             connection.rollback()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [("mariadb", "sqlite"), ("postgres", "mariadb")])
 def test_a_second_sync_looks_only_at_rows_from_the_watermark_less_the_overlap_on(
     items: Config, source: str, target: str
@@ -83,6 +84,7 @@ def test_the_overlap_reaches_so_far_back_in_every_type_of_column(items: Config, 
     assert counts(items, "mariadb", "sqlite", since) == (0, 0, rows)
 
 
+@pytest.mark.slow
 def test_what_a_sync_leaves_is_kept_with_its_rows_or_not_at_all(items: Config) -> None:
     put(items, "sqlite", item(1, 10))
     put(items, "mariadb")
@@ -102,6 +104,7 @@ def test_what_a_sync_leaves_is_kept_with_its_rows_or_not_at_all(items: Config) -
     assert counts(items, "sqlite", "mariadb", where={"item": condition})[0] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("since", [EXACT, VERSION], ids=["times", "numbers"])
 def test_what_a_transaction_that_was_open_commits_later_is_not_lost(items: Config, since: Since) -> None:
     put(items, "mariadb", item(1, 10))
@@ -142,6 +145,7 @@ def test_what_a_transaction_is_known_by(items: Config) -> None:
         assert seen(own) == [(True, True)]
 
 
+@pytest.mark.slow
 def test_what_ends_while_the_snapshot_is_taken_is_known_too(items: Config) -> None:
     put(items, "mariadb", item(1, 10))
     address = items.database("mariadb").address

@@ -59,6 +59,7 @@ def _stored(config: Config, name: str) -> list[tuple[Any, ...]]:
     return server.run(config.database(name).address, _STORED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_made", [True, False])
 def test_zero_dates_arrive_as_they_are(two: Config, is_made: bool) -> None:
     if not is_made:
@@ -69,6 +70,7 @@ def test_zero_dates_arrive_as_they_are(two: Config, is_made: bool) -> None:
     assert diff(two, "a", "b").equal
 
 
+@pytest.mark.slow
 def test_zero_dates_that_only_the_target_has_are_seen_and_written_over(two: Config) -> None:
     sync(two, "a", "b")
     server.run(
@@ -88,6 +90,7 @@ def test_zero_dates_arrive_under_models_that_have_no_place_for_them(two: Config)
     assert _stored(two, "a") == _stored(two, "b")
 
 
+@pytest.mark.slow
 def test_zero_dates_that_are_keys_find_their_rows(two: Config) -> None:
     made = "CREATE TABLE hour (at datetime, day date, n int, PRIMARY KEY (at, day))"
     rows = "INSERT INTO hour VALUES ('0000-00-00', '0000-00-00', 1), ('2024-00-00', '2024-01-01', 2)"
@@ -105,6 +108,7 @@ def test_zero_dates_into_a_column_of_other_digits_are_refused_by_row(two: Config
         sync(two, "a", "b")
 
 
+@pytest.mark.slow
 def test_a_script_writes_zero_dates(two: Config, tmp_path: Path) -> None:
     sync(two, "a", "b")
     server.run(two.database("a").address, _ANY, "UPDATE post SET at = '0000-00-00', seen = '0000-00-00'")

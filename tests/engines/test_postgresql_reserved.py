@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.operations.databases import connected, execute
 from toolkit.config import Config
 from toolkit.operations.sync import sync
 
 
+@pytest.mark.slow
 def test_rows_of_tables_that_are_called_as_the_server_s_own_arrive(config: Config) -> None:
     bare = replace(config, metadata="", migrations=config.root / "none")
     for name in ("pg_class", "pg_stat_activity"):

@@ -31,6 +31,7 @@ def pair(tmp_path: Path, postgres_url: str, second_postgres_url: str) -> Config:
     return load_config(tmp_path, {"TOOLKIT_ONE_URL": postgres_url, "TOOLKIT_TWO_URL": second_postgres_url})
 
 
+@pytest.mark.slow
 def test_tables_in_another_database_are_the_same_again_by_the_servers_own_catalogue(
     pair: Config, postgres_url: str, second_postgres_url: str
 ) -> None:
@@ -159,6 +160,7 @@ def test_tables_are_as_sqlalchemy_has_them(pair: Config, postgres_url: str) -> N
     assert indexes["Index %"].dialect_options["postgresql"]["using"] == "gin"
 
 
+@pytest.mark.slow
 def test_arrays_of_arrays_arrive_whatever_their_column_was_declared_as(
     pair: Config, postgres_url: str, second_postgres_url: str
 ) -> None:
@@ -246,6 +248,7 @@ def test_constraints_that_no_other_engine_has_are_told_where_tables_are_made_wit
     }
 
 
+@pytest.mark.slow
 def test_rows_by_a_key_without_overlaps_are_inserted_and_one_to_update_asks_for_a_unique_index(
     pair: Config, postgres_url: str, second_postgres_url: str
 ) -> None:

@@ -60,6 +60,7 @@ ANOTHER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["duckdb", "sqlite"])
 def test_rows_of_every_type_come_back_from_another_engine(
     tmp_path: Path, postgres_url: str, second_postgres_url: str, other: str
@@ -106,6 +107,7 @@ INSERT INTO every (id) VALUES (2);
 """
 
 
+@pytest.mark.slow
 def test_rows_of_duckdbs_types_come_back_from_postgresql(tmp_path: Path, postgres_url: str) -> None:
     urls = {
         "ONE": f"duckdb:///{tmp_path}/one.duckdb",

@@ -77,6 +77,7 @@ def options(cluster: Cluster, config: Config) -> WorkerOptions:
     return WorkerOptions(cluster.address, part_bytes=120_000)
 
 
+@pytest.mark.slow
 def test_every_part_comes_back_once_and_errors_are_told(cluster: Cluster) -> None:
     with DaskExecutor(cluster.address) as executor:
         assert executor.workers == 2
@@ -85,12 +86,14 @@ def test_every_part_comes_back_once_and_errors_are_told(cluster: Cluster) -> Non
             list(executor.receipts(work.failing, range(10), 2))
 
 
+@pytest.mark.slow
 def test_a_load_and_a_comparison(cluster: Cluster, two: Config) -> None:
     workers = options(cluster, two)
     assert load_in_parts(two, "postgres", "other", "item", workers).verified
     assert diff(two, "postgres", "other", ["item"], workers=workers).equal
 
 
+@pytest.mark.slow
 def test_a_lake_is_filled_by_workers_that_know_it_by_their_own_settings(
     cluster: Cluster, two: Config, tmp_path: Path
 ) -> None:
@@ -104,6 +107,7 @@ def test_a_lake_is_filled_by_workers_that_know_it_by_their_own_settings(
     assert digest(named, "lake") == digest(named, "postgres")
 
 
+@pytest.mark.slow
 def test_files_of_an_object_store_are_archived_in_another(
     cluster: Cluster, tmp_path: Path, s3_server: S3Server
 ) -> None:
@@ -129,6 +133,7 @@ def test_files_of_an_object_store_are_archived_in_another(
     assert world.verify(read_data=True).whole
 
 
+@pytest.mark.slow
 def test_a_database_that_workers_do_not_know_or_know_as_another_is_refused(cluster: Cluster, two: Config) -> None:
     workers = options(cluster, two)
     cluster.know({"postgres": two.database("postgres")})
@@ -148,6 +153,7 @@ def test_a_file_of_this_machine_is_not_asked_of_workers_elsewhere(cluster: Clust
         diff(two, "sqlite", "postgres", ["item"], workers=options(cluster, two))
 
 
+@pytest.mark.slow
 def test_a_coordinator_that_is_killed_leaves_rows_as_they_were_and_a_run_that_can_be_taken_up(
     cluster: Cluster, two: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +167,7 @@ def test_a_coordinator_that_is_killed_leaves_rows_as_they_were_and_a_run_that_ca
 # -- each costs workers, whose start takes seconds: in this order, none is started that the next does not need ---------
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_frozen_and_goes_on_later_writes_nothing_twice(cluster: Cluster, two: Config) -> None:
     watched = Watched(two, options(cluster, two))
     watched.wait_for(3)
@@ -172,6 +179,7 @@ def test_a_worker_that_is_frozen_and_goes_on_later_writes_nothing_twice(cluster:
     assert digest(two, "other") == digest(two, "postgres")
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(cluster: Cluster, two: Config) -> None:
     watched = Watched(two, options(cluster, two))
     watched.wait_for(2)
@@ -184,6 +192,7 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(cluster: Cluster,
     assert digest(two, "other") == digest(two, "postgres")
 
 
+@pytest.mark.slow
 def test_a_cluster_that_has_lost_all_of_its_workers_is_told_of_not_waited_for(
     begun: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +205,7 @@ def test_a_cluster_that_has_lost_all_of_its_workers_is_told_of_not_waited_for(
         list(executor.receipts(work.always_lost, [7], 1))
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_taken_up(
     begun: Cluster, two: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ def local() -> Iterator[LocalExecutor]:
         yield executor
 
 
+@pytest.mark.slow
 def test_every_part_comes_back_once(local: LocalExecutor) -> None:
     assert sorted(local.receipts(work.doubled, range(50), 4)) == [2 * i for i in range(50)]
 
@@ -44,10 +45,12 @@ def test_a_worker_has_what_belongs_to_this_machine(local: LocalExecutor) -> None
     assert list(local.receipts(work.with_context, ["name"], 1)) == ["value"]
 
 
+@pytest.mark.slow
 def test_a_part_that_is_lost_with_its_process_is_done_by_another(local: LocalExecutor, tmp_path: Path) -> None:
     assert list(local.receipts(work.lost_once, [tmp_path / "one", tmp_path / "two"], 2)) == ["done", "done"]
 
 
+@pytest.mark.slow
 def test_a_frozen_process_is_ended_before_its_part_is_done_again(local: LocalExecutor, tmp_path: Path) -> None:
     assert list(local.receipts(work.frozen_once, [tmp_path / "one"], 2)) == ["done"]
     assert not (tmp_path / "one.late").exists()

@@ -97,6 +97,7 @@ def dumped(config: Config, tmp_path: Path) -> Path:
     return tmp_path / "dumped"
 
 
+@pytest.mark.slow
 def test_a_directory_that_alchemy_dumped_loads_into_every_engine_with_equal_rows(
     config: Config, dumped: Path, attachments: None
 ) -> None:

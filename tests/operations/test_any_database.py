@@ -83,6 +83,7 @@ def test_rows_go_into_the_tables_that_the_application_has_made(bare: Config, sou
     assert diff(bare, source, target).equal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [("duckdb", "sqlite")])
 def test_a_target_without_tables_gets_those_of_the_source(bare: Config, source: str, target: str) -> None:
     fill(bare, source, AUTHORS, BOOKS, *ROWS)
@@ -95,6 +96,7 @@ def test_a_target_without_tables_gets_those_of_the_source(bare: Config, source: 
     assert counts(sync(bare, source, target)) == {"author": (0, 0, 2), "book": (0, 0, 2)}
 
 
+@pytest.mark.slow
 def test_types_are_those_of_the_side_that_keeps_to_them(bare: Config) -> None:
     fill(
         bare,
@@ -235,6 +237,7 @@ OTHER_FORMS = [
 ]
 
 
+@pytest.mark.slow
 def test_a_row_does_not_come_a_second_time_beside_its_key_in_another_form(bare: Config, tmp_path: Path) -> None:
     for name, declared, key, type_, stored in OTHER_FORMS:
         # Where all have one form, keys are written in it.
@@ -265,6 +268,7 @@ def test_a_row_does_not_come_a_second_time_beside_its_key_in_another_form(bare: 
     }
 
 
+@pytest.mark.slow
 def test_a_changed_row_is_found_by_its_key_in_another_form(bare: Config) -> None:
     names = [name for name, *_ in OTHER_FORMS]
     for name, declared, key, _, stored in OTHER_FORMS:
@@ -424,6 +428,7 @@ def test_diff_tells_what_only_one_side_has(bare: Config) -> None:
     assert found == {"author": Status.DIFFERS, "mine": Status.ONLY_IN_SOURCE, "theirs": Status.ONLY_IN_TARGET}
 
 
+@pytest.mark.slow
 def test_fixtures_are_dumped_and_loaded_without_models(bare: Config, tmp_path: Path) -> None:
     fill(bare, "sqlite", AUTHORS, BOOKS, *ROWS)
     dump_data(bare, "sqlite", directory=tmp_path / "rows")
@@ -472,6 +477,7 @@ def test_models_that_are_configured_count_unless_asked_to_reflect(
     assert "Nothing to write" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_index_of_sqlites_is_left_out_by_itself_and_may_be_excluded(bare: Config) -> None:
     fill(
         bare, "sqlite", AUTHORS, ROWS[0], "CREATE VIRTUAL TABLE found USING fts5(name)", "CREATE VIEW seen AS SELECT 1"
@@ -512,6 +518,7 @@ def test_a_virtual_table_whose_module_is_not_there_does_not_stand_in_the_way(bar
     assert list(counts(result)) == ["author"]
 
 
+@pytest.mark.slow
 def test_orphans_are_named_with_the_option_that_gets_past_them(bare: Config, tmp_path: Path) -> None:
     fill(bare, "sqlite", AUTHORS, BOOKS, *ROWS, "UPDATE book SET author = 77 WHERE id = 7")
     fill(bare, "duckdb", AUTHORS, BOOKS)

@@ -281,6 +281,7 @@ run_migrations(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 @pytest.mark.parametrize("name", ["postgres", "duckdb"])
 def test_schemas_of_an_application_go_both_ways_without_what_it_leaves_out(

@@ -27,6 +27,7 @@ def append_only(alone: Config, archive_bucket: Store, unreliable_s3: UnreliableP
     return gallery(replace(alone, stores={**alone.stores, "archive": store}), "sqlite")
 
 
+@pytest.mark.slow
 def test_pushes_go_on_and_their_locks_say_that_they_ended(append_only: Gallery) -> None:
     for number in range(3):
         append_only.photo(number, f"{number}", b"%d" % number)
@@ -53,6 +54,7 @@ def test_an_old_lock_that_cannot_be_removed_is_not_even_read(
     assert not [each for each in unreliable_s3.requests if each.startswith("GET ") and "/locks/" in each]
 
 
+@pytest.mark.slow
 def test_a_prune_says_which_permission_and_which_objects_it_would_need_and_removes_nothing(
     append_only: Gallery, unreliable_s3: UnreliableProxy
 ) -> None:
@@ -75,6 +77,7 @@ def test_a_prune_says_which_permission_and_which_objects_it_would_need_and_remov
     assert not list(append_only.archive.store.list("locks/"))
 
 
+@pytest.mark.slow
 def test_what_was_damaged_and_repaired_is_not_sent_again(append_only: Gallery) -> None:
     append_only.photo(1, "a", b"A")
     append_only.push()

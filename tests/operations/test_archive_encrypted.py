@@ -59,6 +59,7 @@ def raw_objects(world: Gallery) -> list[str]:
     return sorted(name for name in raw(world) if name.startswith("objects/"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["directory", "unreliable"])
 def test_files_go_into_an_encrypted_archive_and_come_back(
     sealed: Gallery, kind: str, request: pytest.FixtureRequest

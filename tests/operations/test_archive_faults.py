@@ -114,6 +114,7 @@ def is_tidy(world: Gallery) -> None:
     assert not [name for name in names if "#" in name or name.startswith((".toolkit-", "push-", "prune-"))]
 
 
+@pytest.mark.slow
 def test_a_push_that_is_killed_leaves_no_snapshot_that_lies_and_the_next_goes_on(project: Gallery) -> None:
     contents = fill(project, "first")
     usual = seconds(project, "push")
@@ -131,6 +132,7 @@ def test_a_push_that_is_killed_leaves_no_snapshot_that_lies_and_the_next_goes_on
     assert len(project.objects()) == FILES / 2
 
 
+@pytest.mark.slow
 def test_a_move_that_is_killed_loses_no_file_and_the_next_completes_it(project: Gallery) -> None:
     fill(project, "first")
     usual = seconds(project, "push", "--move")
@@ -151,6 +153,7 @@ def test_a_move_that_is_killed_loses_no_file_and_the_next_completes_it(project: 
     is_tidy(project)
 
 
+@pytest.mark.slow
 def test_a_restore_that_is_killed_leaves_whole_files_and_rows_that_find_them(project: Gallery) -> None:
     contents = fill(project, "first")
     rows = project.rows()
@@ -171,6 +174,7 @@ def test_a_restore_that_is_killed_leaves_whole_files_and_rows_that_find_them(pro
         assert readable(project) == contents
 
 
+@pytest.mark.slow
 def test_a_prune_that_is_killed_takes_no_object_of_a_snapshot_that_is_there(project: Gallery) -> None:
     moments = random.Random(4)
     usual = 0.0
@@ -193,6 +197,7 @@ def test_a_prune_that_is_killed_takes_no_object_of_a_snapshot_that_is_there(proj
     is_tidy(project)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 def test_nothing_is_lost_in_a_bucket_whenever_a_verb_is_killed(in_bucket: Gallery) -> None:
     world, moments = in_bucket, random.Random(5)

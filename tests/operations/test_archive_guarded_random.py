@@ -73,8 +73,8 @@ class Encrypted(Guarded):
             self.world.push(move=True)
 
 
-TestGuarded = Guarded.TestCase
-TestEncrypted = Encrypted.TestCase
+TestGuarded = pytest.mark.slow(Guarded.TestCase)
+TestEncrypted = pytest.mark.slow(Encrypted.TestCase)
 TestGuarded.settings = TestEncrypted.settings = settings(
     max_examples=7, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
 )

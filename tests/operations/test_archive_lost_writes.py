@@ -50,6 +50,7 @@ def with_key(world: Gallery, key: str) -> None:
     world.config = replace(world.config, stores={**world.config.stores, "archive": changed})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["snapshots", "moved"])
 def test_a_push_whose_manifest_is_lost_fails_and_moves_nothing(
     behind_proxy: Make, unreliable_s3: UnreliableProxy, folder: str
@@ -67,6 +68,7 @@ def test_a_push_whose_manifest_is_lost_fails_and_moves_nothing(
     assert world.verify(read_data=True, source="sqlite").whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [(), (ONE,)])
 def test_an_erasure_whose_manifest_is_lost_removes_no_object(
     behind_proxy: Make, unreliable_s3: UnreliableProxy, keys: tuple[str, ...]
@@ -86,6 +88,7 @@ def test_an_erasure_whose_manifest_is_lost_removes_no_object(
     assert (result.whole, len(result.snapshots), result.ok) == (True, 1, 2)
 
 
+@pytest.mark.slow
 def test_a_rotation_removes_nothing_that_is_not_there_with_the_new_key(
     behind_proxy: Make, unreliable_s3: UnreliableProxy
 ) -> None:
@@ -123,6 +126,7 @@ def test_a_restored_file_that_is_not_there_is_told_and_its_row_stays(
     assert b"".join(live.read("a")) == b"A"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [".toolkit-dump/manifest.json", "photo.json", "attachments"])
 def test_a_dump_of_which_something_is_lost_fails_and_the_next_is_whole(
     behind_proxy: Make, unreliable_s3: UnreliableProxy, folder: str

@@ -124,6 +124,7 @@ def test_a_store_with_a_place_for_it_gets_what_the_row_says_of_a_local_file(
     assert attributes(world, "other", "a") == {"Content-Type": "a/b", "Cache-Control": "private", "n": "1"}
 
 
+@pytest.mark.slow
 def test_azure_gets_metadata_under_the_names_that_it_takes(alone: Config, azure_server: AzureServer) -> None:
     azure_server.create_container("properties")
     store = Store("attachments", "az://properties", options=azure_server.options)

@@ -70,6 +70,7 @@ def processes() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("processes")
 def test_workers_leave_the_archive_that_a_push_without_them_leaves(
     in_s3: Gallery, monkeypatch: pytest.MonkeyPatch
@@ -190,6 +191,7 @@ def test_a_worker_sends_nothing_for_a_push_that_has_ended(world: Gallery) -> Non
     assert not objects(world, "archive")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_the_check_of_workers_has_each_reach_stores(world: Gallery) -> None:
     """One that is encrypted with another key is told, by the worker's own words."""

@@ -282,7 +282,7 @@ class Sequences(RuleBasedStateMachine):
             assert in_archive or readable.get(number) == content
 
 
-TestSequences = Sequences.TestCase
+TestSequences = pytest.mark.slow(Sequences.TestCase)
 TestSequences.settings = settings(
     max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
 )

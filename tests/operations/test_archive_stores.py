@@ -57,6 +57,7 @@ def write_live(world: Gallery, path: str, content: bytes) -> None:
 
 
 # S3 is the one that is unreliable: what it does at once it does at the second attempt, too.
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["memory", "unreliable", "azure"])
 def test_files_go_into_any_store_and_come_back(stored: Callable[[str, str], Gallery], kind: str) -> None:
     world = stored("archive", kind)
@@ -148,6 +149,7 @@ def test_a_store_that_may_only_be_read_is_verified_but_not_written_to(
     assert set(world.live_files()) == {"a", "b"}
 
 
+@pytest.mark.slow
 def test_a_store_that_never_answers_well_stops_a_push_and_no_snapshot_lies(
     stored: Callable[[str, str], Gallery], unreliable_s3: UnreliableProxy
 ) -> None:
@@ -168,6 +170,7 @@ def test_a_store_that_never_answers_well_stops_a_push_and_no_snapshot_lies(
 
 
 # So few are asked for one by one, so many are listed.
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [2, 20])
 def test_a_store_that_loses_an_object_and_says_nothing_gets_no_snapshot_that_names_it(
     stored: Callable[[str, str], Gallery], unreliable_s3: UnreliableProxy, files: int
@@ -188,6 +191,7 @@ def test_a_store_that_loses_an_object_and_says_nothing_gets_no_snapshot_that_nam
     assert world.verify(read_data=True).whole
 
 
+@pytest.mark.slow
 def test_a_slow_store_only_takes_longer(stored: Callable[[str, str], Gallery], unreliable_s3: UnreliableProxy) -> None:
     world = stored("archive", "unreliable")
     unreliable_s3.reliable()
@@ -228,6 +232,7 @@ def test_a_push_of_nothing_new_lists_and_asks_for_no_single_file(
     assert (world.push().read, world.push().sent) == (1, 0)
 
 
+@pytest.mark.slow
 def test_files_are_found_erased_and_snapshots_removed_in_a_bucket(stored: Callable[[str, str], Gallery]) -> None:
     world = stored("archive", "s3")
     for number in range(3):

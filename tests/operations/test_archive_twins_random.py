@@ -8,6 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -183,7 +184,7 @@ class Twins(RuleBasedStateMachine):
             assert found == expected
 
 
-TestTwins = Twins.TestCase
+TestTwins = pytest.mark.slow(Twins.TestCase)
 TestTwins.settings = settings(
     max_examples=7, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -208,6 +208,7 @@ def application_of(file: Path, statement: str, told: dict[str, float]) -> Iterat
             told |= json.loads(program.stdout.read())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "journal"), [("sqlite", "delete"), ("sqlite2", "delete"), ("sqlite2", "wal")])
 def test_an_application_in_another_process_waits_for_no_more_than_a_part_of_a_sync(
     items: Config, tmp_path: Path, journal: str, place: str
@@ -339,6 +340,7 @@ def test_rows_that_an_application_adds_to_a_sqlite_target_are_neither_overwritte
 # -- a PostgreSQL target -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_deadlock_with_the_application_of_the_target_is_told_and_the_merge_made_again(items: Config) -> None:
     """The application holds the last row, and then wants the first, which the merge has by then."""
     url = items.database("postgres").address
@@ -398,6 +400,7 @@ def test_rows_that_the_application_of_postgres_adds_or_deletes_meanwhile_are_com
     assert "rows, but" in result.warnings[0].reason
 
 
+@pytest.mark.slow
 def test_an_application_of_postgres_that_writes_the_same_rows_waits_for_seconds_at_most(items: Config) -> None:
     ended, waited, errors = threading.Event(), [0.0], []
 

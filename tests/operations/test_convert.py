@@ -195,6 +195,7 @@ def test_bytes_beside_texts_in_a_column_of_bytes_are_taken_for_texts_only_by_a_c
     assert made.run("t.v:text").verified
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_a_conversion_makes_is_written_verified_counted_and_found_the_same_again(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
@@ -289,6 +290,7 @@ def test_all_values_that_conversions_cannot_take_are_told_in_one_report_with_all
         assert "--rejects DIR" in caught.value.advice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_what_a_conversion_cannot_take_is_rejected_like_any_other_row(
     example: Callable[..., Example], tmp_path: Path, engine: str

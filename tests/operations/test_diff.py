@@ -75,6 +75,7 @@ def test_only_some_columns_and_rows_are_compared(shop: Config) -> None:
         diff(shop, "sqlite", "duckdb", ["customer"], columns=["emial"])
 
 
+@pytest.mark.slow
 def test_personal_data_is_masked_unless_it_is_asked_for(config: Config) -> None:
     load_data(config, "sqlite")
     sync(config, "sqlite", "duckdb")
@@ -115,6 +116,7 @@ def test_nothing_is_written(shop: Config) -> None:
     assert contents(shop.database("duckdb"), metadata) == before
 
 
+@pytest.mark.slow
 def test_the_command_s_exit_code_says_what_was_found(
     shop: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,6 +77,7 @@ def changed_lines(script: str) -> list[str]:
 # -- values --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_readable")
 @pytest.mark.parametrize(("source", "target"), RING)
 def test_every_value_is_written_exactly(config: Config, tmp_path: Path, source: str, target: str) -> None:
@@ -126,6 +127,7 @@ def test_sqlite_reads_every_double_back_in_every_bit() -> None:
     assert [value.hex() for value in found] == [value.hex() for value in finite]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_readable")
 def test_infinite_dates_and_those_of_far_years_are_written_exactly(config: Config, tmp_path: Path) -> None:
     spec = schema.spec()
@@ -209,6 +211,7 @@ def as_rows(bodies: Sequence[str | None]) -> pa.RecordBatch:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_readable")
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(found=st.lists(texts, min_size=20, max_size=60))
@@ -225,6 +228,7 @@ def test_any_text_passes_through_the_clients(config: Config, tmp_path: Path, fou
         execute(config.database(target), "DELETE FROM note")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_readable")
 def test_the_character_of_number_zero_is_kept_where_it_can_be_and_refused_where_not(
     config: Config, tmp_path: Path
@@ -265,6 +269,7 @@ def test_no_setting_of_the_server_or_of_psql_changes_a_value(
     assert diff(config, SOURCE, "postgres").equal
 
 
+@pytest.mark.slow
 def test_drivers_run_the_script_as_well_as_clients_do(config: Config, tmp_path: Path) -> None:
     spec, batch = schema.spec(), schema.batch()
     config = of(config, "tests.contracts.schema:metadata")
@@ -286,6 +291,7 @@ def test_drivers_run_the_script_as_well_as_clients_do(config: Config, tmp_path: 
         assert diff(config, SOURCE, target).equal
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_readable")
 def test_types_that_go_through_their_own_processors_are_written_as_the_engine_stores_them(
     config: Config, tmp_path: Path
@@ -316,6 +322,7 @@ sa.Table(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_readable")
 def test_names_are_quoted_whatever_they_hold(config: Config, tmp_path: Path) -> None:
     (spec,) = select_tables(hostile)
@@ -336,6 +343,7 @@ def test_names_are_quoted_whatever_they_hold(config: Config, tmp_path: Path) -> 
 # -- order ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["duckdb"])
 def test_a_database_is_filled_emptied_and_filled_again(shop: Config, tmp_path: Path, target: str) -> None:
     fill(shop.database(SOURCE))
@@ -449,6 +457,7 @@ def test_rows_that_a_table_left_out_points_at_are_not_deleted(shop: Config, tmp_
 # -- the script ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_script_names_only_what_differs_in_the_order_of_keys(
     shop: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -586,6 +595,7 @@ def project(shop: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Co
     return shop
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_file_of_its_owner_s_or_stdout(
     project: Config, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -608,6 +618,7 @@ def test_the_command_writes_a_file_of_its_owner_s_or_stdout(
     assert Path("/dev/null").is_char_device()
 
 
+@pytest.mark.slow
 def test_no_script_is_left_of_what_cannot_be_compared_or_written(project: Config, tmp_path: Path) -> None:
     (tmp_path / "old.sql").write_text("old")
     execute(project.database("duckdb"), "UPDATE customer SET name = 'other' WHERE id = 1")

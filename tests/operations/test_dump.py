@@ -254,6 +254,7 @@ def settings(config: Config, directory: Path) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_a_dump_killed_at_any_moment_leaves_a_whole_set_old_or_new(shop: Config, tmp_path: Path) -> None:
     create(shop.database("sqlite"), metadata)
     many(shop, 5000, "old")
@@ -346,6 +347,7 @@ def test_two_dumps_into_one_directory_never_mix(shop: Config, tmp_path: Path, te
         assert not [path for path in (tmp_path / "out").iterdir() if path.name.startswith(".toolkit")]
 
 
+@pytest.mark.slow
 def test_a_dump_into_a_prefix_where_another_writes_is_refused(
     filled: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,6 +374,7 @@ def test_the_lock_of_a_dump_is_renewed_while_it_is_held(s3_server: S3Server, mon
         assert any(found and found.last_modified > lock.last_modified for found in map(store.info, [lock.key] * 20_000))
 
 
+@pytest.mark.slow
 def test_a_dump_whose_lock_was_taken_for_void_leaves_the_old_set(
     filled: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,6 +455,7 @@ def test_a_set_in_an_object_store_is_dumped_and_loaded(filled: Config, monkeypat
     assert ["sub/customer.csv is left out: folders are not read" in each.reason for each in result.warnings] == [True]
 
 
+@pytest.mark.slow
 def test_a_set_in_s3_is_dumped_changed_and_loaded(
     filled: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

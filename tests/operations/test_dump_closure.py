@@ -97,6 +97,7 @@ def test_the_rows_that_are_needed_come_along_and_no_others(
     assert {table.table: table.rows for table in dry.tables} == {name: len(each) for name, each in rows.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "other"), [("sqlite", "postgres")])
 def test_what_came_along_loads_into_an_empty_database(library: Config, tmp_path: Path, engine: str, other: str) -> None:
     lending.fill(library.database(engine))

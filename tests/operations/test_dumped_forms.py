@@ -51,6 +51,7 @@ def run(path: Path, *statements: str, values: tuple[Any, ...] = ()) -> list[tupl
     return found
 
 
+@pytest.mark.slow
 def test_a_value_comes_back_in_the_form_that_it_had(tmp_path: Path) -> None:
     """Each in a table of its own, as a form is a column's."""
     made = (f"CREATE TABLE t{n} (id integer PRIMARY KEY, v {declared})" for n, (declared, _) in enumerate(FORMS))

@@ -41,6 +41,7 @@ def following(config: Config, name: str) -> int:
         return int(connection.exec_driver_sql("INSERT INTO t (word) VALUES ('new') RETURNING id").scalar_one())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("own", "source"),
     [*(("without models", name) for name in MADE), ("with models", "postgres")],
@@ -91,6 +92,7 @@ def test_a_dump_of_which_the_rows_tell_it_says_nothing_of_numbers(own: Config) -
 IN_MARIADB = "CREATE TABLE t (id bigint AUTO_INCREMENT PRIMARY KEY, word varchar(9))"
 
 
+@pytest.mark.slow
 def test_numbers_of_mariadb_go_on_in_tables_that_an_application_made(
     mariadb_server: str, mariadb_url: str, tmp_path: Path
 ) -> None:
@@ -113,6 +115,7 @@ def test_numbers_of_mariadb_go_on_in_tables_that_an_application_made(
             assert server.run(url, "INSERT INTO t (word) VALUES ('new')", "SELECT max(id) FROM t") == [(41,)]
 
 
+@pytest.mark.slow
 def test_a_table_that_somebody_reads_goes_on_as_before_and_that_is_told(
     mariadb_server: str, mariadb_url: str, tmp_path: Path
 ) -> None:

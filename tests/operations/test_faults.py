@@ -133,6 +133,7 @@ def _digests(config: Config, name: str) -> dict[str, str]:
         return {spec.name: connection.repository(spec).digest().text for spec in select_tables(metadata)}
 
 
+@pytest.mark.slow
 @EVERY_TARGET
 def test_killed_between_commits_the_target_holds_whole_batches(shop: Config, project: Path, target: str) -> None:
     """Without commits in between, it is all rows or none: test_faults_kill.py."""
@@ -168,6 +169,7 @@ _CONSTRAINTS = (
 )
 
 
+@pytest.mark.slow
 def test_killed_while_it_fills_empty_tables_of_postgres_every_key_is_still_there(shop: Config, project: Path) -> None:
     """With more rows than `rebuild_rows`, so that keys and indexes are dropped and made again meanwhile."""
     create(shop.database("postgres"), metadata)
@@ -198,6 +200,7 @@ def _let_rows_be_many() -> None:
     PostgresRepository.rebuild_rows = ROWS
 
 
+@pytest.mark.slow
 @EVERY_TARGET
 def test_killed_while_it_makes_the_tables_the_next_run_completes(config: Config, tmp_path: Path, target: str) -> None:
     _write_settings(config, tmp_path, (tmp_path / "toolkit.toml").read_text())
@@ -211,6 +214,7 @@ def test_killed_while_it_makes_the_tables_the_next_run_completes(config: Config,
     assert sum(table["inserted"] + table["unchanged"] for table in running.result["tables"]) == 90
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_waits_for_on_the_server_ends_with_it(shop: Config, project: Path) -> None:
     fill(shop.database("sqlite"))
     create(shop.database("postgres"), metadata)
@@ -233,6 +237,7 @@ def test_what_a_killed_process_waits_for_on_the_server_ends_with_it(shop: Config
 # -- Ctrl-C ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @EVERY_TARGET
 def test_ctrl_c_rolls_back_and_is_exit_code_130(shop: Config, project: Path, target: str) -> None:
     _fill_many(shop)
@@ -258,6 +263,7 @@ def test_ctrl_c_rolls_back_and_is_exit_code_130(shop: Config, project: Path, tar
     assert 130 in codes
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_heard_while_another_writer_is_waited_for(shop: Config, project: Path, tmp_path: Path) -> None:
     fill(shop.database("sqlite"))
     for target in ("sqlite2", "postgres"):
@@ -297,6 +303,7 @@ class Companion(Silent):
             time.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite2", "postgres"])
 @pytest.mark.parametrize(("label", "commit_every"), [("compare customer", None), ("load customer", 100)])
 def test_a_second_sync_waits_until_the_first_has_ended(
@@ -320,6 +327,7 @@ def test_a_second_sync_waits_until_the_first_has_ended(
     assert _digests(shop, target) == _digests(shop, "sqlite")
 
 
+@pytest.mark.slow
 def test_a_second_sync_into_duckdb_stops_with_the_process_that_has_it(shop: Config, project: Path) -> None:
     fill(shop.database("sqlite"))
     create(shop.database("duckdb"), metadata)
@@ -331,6 +339,7 @@ def test_a_second_sync_into_duckdb_stops_with_the_process_that_has_it(shop: Conf
     assert _digests(shop, "duckdb") == _digests(shop, "sqlite")
 
 
+@pytest.mark.slow
 @EVERY_TARGET
 def test_two_syncs_that_begin_together_with_a_target_without_tables_do_not_disturb_each_other(
     config: Config, tmp_path: Path, target: str

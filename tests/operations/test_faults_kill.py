@@ -71,6 +71,7 @@ def _fires(config: Config, name: str) -> bool:
         return len(connection.exec_driver_sql(_FIRING[name]).all()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite2", "postgres", "duckdb"])
 def test_killed_while_it_inserts_updates_and_deletes_it_leaves_all_or_nothing_and_no_trace(
     shop: Config, tmp_path: Path, target: str
@@ -109,6 +110,7 @@ def test_killed_while_it_inserts_updates_and_deletes_it_leaves_all_or_nothing_an
     assert {path.name for path in (project / ".toolkit").iterdir()} == {"syncs.json"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite", "postgres", "duckdb"])
 @pytest.mark.parametrize("command", ["database upgrade --database", "load-data --to"])
 def test_an_upgrade_and_a_load_that_are_killed_leave_all_or_nothing_and_the_next_run_completes_them(

@@ -148,6 +148,7 @@ PLACES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_rebuilds")
 def test_a_server_process_that_ends_in_the_midst_of_a_statement_leaves_everything_as_it_was(shop: Config) -> None:
     fill(shop.database("sqlite"))
@@ -175,6 +176,7 @@ BEFORE: tuple[tuple[type, str], ...] = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_rebuilds")
 def test_a_server_process_that_ends_between_statements_leaves_everything_as_it_was(
     shop: Config, monkeypatch: pytest.MonkeyPatch
@@ -198,6 +200,7 @@ def test_a_server_process_that_ends_between_statements_leaves_everything_as_it_w
     require_convergence(shop, "sqlite", "postgres")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["compare product", "load purchase_line"])
 def test_a_source_that_loses_either_of_its_connections_leaves_everything_as_it_was(shop: Config, label: str) -> None:
     fill(shop.database("postgres"))
@@ -233,6 +236,7 @@ def own(shop: Config, server: Server) -> Config:
     return replace(shop, databases={**shop.databases, "postgres": database})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_rebuilds")
 def test_a_server_that_restarts_in_mid_sync_has_everything_as_it_was(own: Config, server: Server) -> None:
     fill(own.database("sqlite"))
@@ -247,6 +251,7 @@ def test_a_server_that_restarts_in_mid_sync_has_everything_as_it_was(own: Config
     require_convergence(own, "sqlite", "postgres")
 
 
+@pytest.mark.slow
 def test_a_commit_whose_answer_is_lost_is_an_error_and_the_next_run_finds_it_done(own: Config, server: Server) -> None:
     """PostgreSQL has committed, and waits for a standby that never comes, when its process is ended."""
     fill(own.database("sqlite"))
@@ -275,6 +280,7 @@ def test_a_commit_whose_answer_is_lost_is_an_error_and_the_next_run_finds_it_don
     assert not sum(table.inserted + table.updated + table.deleted for table in again.tables)
 
 
+@pytest.mark.slow
 def test_a_standby_is_read_from_and_what_its_primary_does_meanwhile_is_told(own: Config, server: Server) -> None:
     """It does not wait for readers: what they hold is taken from them, at work or between two statements."""
     primary = own.database("postgres")
@@ -345,6 +351,7 @@ def fill_wide(database: Database) -> None:
     execute(database, f"INSERT INTO customer VALUES {names}".replace("+00'", "'"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["sync", "dump-data"])
 def test_ctrl_c_again_ends_what_waits_for_a_server_that_is_silent(
     shop: Config, proxy: Proxy, tmp_path: Path, command: str
@@ -375,6 +382,7 @@ def _have_little_patience() -> None:
     pytest.MonkeyPatch().setattr("toolkit.cli._PATIENCE_SECONDS", 0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_rebuilds")
 def test_a_connection_that_is_cut_while_rows_are_sent_is_told_and_nothing_is_kept(shop: Config, proxy: Proxy) -> None:
     fill_wide(shop.database("sqlite"))
@@ -391,6 +399,7 @@ def test_a_connection_that_is_cut_while_rows_are_sent_is_told_and_nothing_is_kep
     require_convergence(config, "sqlite", "remote")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("target", "share"), [("sqlite", 0.2), ("duckdb", 0.9)])
 def test_a_connection_that_is_cut_while_rows_are_fetched_is_told_and_nothing_is_kept(
     shop: Config, proxy: Proxy, target: str, share: float

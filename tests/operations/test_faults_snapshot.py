@@ -107,6 +107,7 @@ def busy_postgres(config: Config) -> Iterator[None]:
         mover.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [("sqlite", "postgres"), ("postgres", "duckdb")])
 def test_of_a_source_that_never_rests_the_target_has_one_moment_in_both_tables(
     accounts: Config, tmp_path: Path, source: str, target: str

@@ -144,6 +144,7 @@ def test_files_come_back_with_the_rows_in_another_database_and_store(config: Con
     assert files_of(loaded(other)) == (4, 0, 0, 4)
 
 
+@pytest.mark.slow
 def test_live_files_and_fixtures_may_both_be_in_s3(alone: Config, s3_server: S3Server) -> None:
     s3_server.create_bucket("attached")
     world = gallery(alone, "sqlite", attachments="s3://attached/live")
@@ -296,6 +297,7 @@ def test_a_directory_without_room_fails_the_dump_and_leaves_the_old_set(kept: Ga
     assert out(kept) == before
 
 
+@pytest.mark.slow
 def test_a_dump_killed_at_any_moment_leaves_a_set_that_loads_whole(world: Gallery) -> None:
     root = world.config.root
     (root / "toolkit.toml").write_text(

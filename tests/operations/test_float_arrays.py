@@ -38,6 +38,7 @@ def texts(config: Config, name: str) -> list[tuple[str, ...]]:
         return [tuple(row) for row in connection.exec_driver_sql(TEXTS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [("postgres", "duckdb"), ("duckdb", "postgres")])
 def test_numbers_of_arrays_arrive_bit_by_bit(bare: Config, source: str, target: str) -> None:
     """What both engines write of the arrays says so, on the way by a file of SQLite, too."""
@@ -57,6 +58,7 @@ def test_numbers_of_arrays_arrive_bit_by_bit(bare: Config, source: str, target: 
     assert texts(bare, target) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite", "duckdb"])
 def test_minus_zero_in_an_array_is_told_from_zero(bare: Config, target: str) -> None:
     """A diff sees it, in a row for each column and not in the one that is as it was."""

@@ -36,6 +36,7 @@ def _metadata(*, is_after: bool) -> sa.MetaData:
 BEFORE, AFTER = _metadata(is_after=False), _metadata(is_after=True)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 def test_a_migration_generated_on_any_engine_goes_up_on_all_and_down_again(config: Config, tmp_path: Path) -> None:
     before, after = _projects(config, tmp_path, __name__, "BEFORE", "AFTER")
@@ -107,6 +108,7 @@ def _require_rows(database: Database, metadata: sa.MetaData, stage: str) -> None
             assert [tuple(row) for row in found] == change.rows_at(stage), change.name
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 def test_what_engines_tell_in_their_own_words_or_not_at_all_goes_both_ways(config: Config, tmp_path: Path) -> None:
     before, after = _projects(config, tmp_path, "tests.operations.many_types", "MANY_BEFORE", "MANY_AFTER")
@@ -189,6 +191,7 @@ def test_a_value_that_was_renamed_before_its_enum_changes_goes_along(enumerated:
         assert connection.exec_driver_sql("SELECT kind FROM t WHERE id = 7").scalar_one() == "C"
 
 
+@pytest.mark.slow
 def test_a_value_comes_in_its_place_and_is_not_used_before_its_transaction_ends(
     enumerated: Callable[[str], Config],
 ) -> None:
@@ -314,6 +317,7 @@ sa.Table("task", PLAIN_KEY, sa.Column("id", sa.BigInteger, primary_key=True))
 sa.Table("task", SEQUENCE_KEY, sa.Column("id", sa.BigInteger, sa.Sequence("task_id_seq"), primary_key=True))
 
 
+@pytest.mark.slow
 def test_a_sequence_that_engines_make_for_a_key_is_not_made_once_more(config: Config, tmp_path: Path) -> None:
     """As of Advanced Alchemy's `BigIntBase`, whose first migrations were made by Alembic alone."""
     plain, named = _projects(config, tmp_path, __name__, "PLAIN_KEY", "SEQUENCE_KEY")

@@ -37,6 +37,7 @@ def told(result: SyncResult | DiffResult) -> list[tuple[str, int | None]]:
     return [(each.place, each.rows) for each in result.warnings if each.is_of_generated]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [("sqlite", "postgres"), ("postgres", "duckdb")])
 def test_other_values_of_a_table_that_was_there_are_told_and_are_a_difference(
     bare: Config, source: str, target: str
@@ -79,6 +80,7 @@ def test_a_table_that_would_generate_other_values_is_not_made(
     assert sync(bare, "sqlite", target, exclude_columns=["t.g"]).created_schema
 
 
+@pytest.mark.slow
 def test_each_column_is_told_by_the_source_name_and_none_without_verifying(bare: Config) -> None:
     make(bare, "sqlite", "x * 2", "ALTER TABLE t ADD k integer AS (x + 1)", ROWS)
     execute(

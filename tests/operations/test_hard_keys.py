@@ -58,6 +58,7 @@ def changed(batch: pa.RecordBatch, row: int) -> pa.RecordBatch:
 COMPARED = [*((*pair, 1_000) for pair in PAIRS), ("postgres", "sqlite", 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target", "few_rows"), COMPARED)
 def test_of_look_alike_keys_only_what_changed_is_written_and_only_what_went_is_deleted(
     pair: Config, monkeypatch: pytest.MonkeyPatch, source: str, target: str, few_rows: int

@@ -178,6 +178,7 @@ def test_a_table_that_is_refused_stops_no_command_that_does_without_it(
         load_data(config, target, directory=tmp_path / "out", exclude=["keyed"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres"])
 def test_all_tables_but_one_are_synced_and_compared(using: Using, tmp_path: Path, target: str) -> None:
     metadata = plain("parent", sa.Column("v", sa.Text))

@@ -35,6 +35,7 @@ OTHERS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [("sqlite", "postgres"), ("postgres", "duckdb"), ("duckdb", "sqlite")])
 def test_names_that_are_used_within_are_columns_as_others(
     config: Config, tmp_path: Path, source: str, target: str

@@ -92,6 +92,7 @@ def test_columns_that_the_models_say_are_personal_are_masked_too(bare: Config, t
     assert columns(one(replace(bare, metadata="mine:metadata"), "duckdb"))["hobby"].stored.least == MASK
 
 
+@pytest.mark.slow
 def test_a_table_of_many_columns_is_measured_in_parts(bare: Config) -> None:
     names = [f"c{number}" for number in range(450)]
     execute(

@@ -90,6 +90,7 @@ def filled(config: Config, name: str) -> None:
 
 
 # Between two servers of PostgreSQL rows go as they are sent.
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), RING)
 def test_they_are_copied_with_every_duplicate_and_replaced_from_and_into_every_engine(
     config: Config, second_postgres_url: str, source: str, target: str
@@ -475,6 +476,7 @@ def test_what_a_trigger_makes_of_their_rows_is_shown_by_the_first_of_them(using:
     assert held(config, target) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres"])
 def test_rows_that_cannot_be_written_are_rejected_with_their_duplicates(
     using: Using, tmp_path: Path, target: str

@@ -81,6 +81,7 @@ def shopping(config: Config, tmp_path: Path) -> Config:
     return named
 
 
+@pytest.mark.slow
 def test_a_lake_is_made_by_a_sync_compared_and_read_back(shopping: Config, tmp_path: Path) -> None:
     made = sync(shopping, "sqlite", "lake")
     assert (made.created_schema, made.verified) == (True, True)
@@ -112,6 +113,7 @@ def test_a_lake_is_made_by_a_sync_compared_and_read_back(shopping: Config, tmp_p
     assert databases.contents(shopping.database("postgres"), shop.metadata) == expected
 
 
+@pytest.mark.slow
 def test_without_models_tables_keep_their_keys_and_types_through_a_lake(shopping: Config) -> None:
     plain = replace(shopping, metadata="")
     assert sync(plain, "sqlite", "lake").verified
@@ -123,6 +125,7 @@ def test_without_models_tables_keep_their_keys_and_types_through_a_lake(shopping
             assert [column.name for column in tables["purchase_line"].primary_key] == ["customer_id", "product_id"]
 
 
+@pytest.mark.slow
 def test_a_dump_is_loaded_into_another_lake_and_status_counts_its_rows(shopping: Config, tmp_path: Path) -> None:
     sync(shopping, "sqlite", "lake")
     dump_data(shopping, "lake", directory=tmp_path / "dump")
@@ -132,6 +135,7 @@ def test_a_dump_is_loaded_into_another_lake_and_status_counts_its_rows(shopping:
     assert {table.table: table.rows for table in found.tables}["purchase_line"] == 3
 
 
+@pytest.mark.slow
 def test_a_lake_is_read_as_it_was_by_version_and_by_time_and_not_written_then(shopping: Config) -> None:
     lake = shopping.database("lake")
     sync(shopping, "sqlite", "lake")
@@ -236,6 +240,7 @@ def stored(lake: Database) -> set[str]:
     return {each.name for each in (Path(lake.place) / "number").glob("*.parquet")}
 
 
+@pytest.mark.slow
 def test_of_two_that_commit_at_once_one_is_refused_and_the_other_is_there_whole(lake: Database) -> None:
     ready, found, before = Barrier(2), [], stored(lake)
 
@@ -382,6 +387,7 @@ def test_rows_of_another_writer_are_read_and_no_digest_is_told_of_them(lake: Dat
     assert found["a"] == [1, None]
 
 
+@pytest.mark.slow
 def test_what_a_lake_cannot_hold_or_keep_apart_is_refused_by_row(lake: Database) -> None:
     def written(batch: pa.RecordBatch) -> None:
         with connect(lake, write=True) as connection:
@@ -436,6 +442,7 @@ def test_files_are_read_by_others(tmp_path: Path) -> None:
     assert sums[2] == max(filter(None, sent.column("decimal").to_pylist()))
 
 
+@pytest.mark.slow
 def test_a_lake_in_an_object_store_and_its_refusal_where_two_would_lose_commits(
     s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -500,6 +507,7 @@ def test_files_of_earlier_versions_are_removed_after_a_week_and_not_before(
     assert base.receipt["rows"] == 10_000
 
 
+@pytest.mark.slow
 def test_a_lost_file_and_a_damaged_one_are_told_and_no_value_of_theirs_is_verified(
     shopping: Config, tmp_path: Path
 ) -> None:
@@ -544,6 +552,7 @@ def _mapped(directory: Path) -> None:
     (directory / "_delta_log" / f"{0:020}.json").write_text("\n".join(map(json.dumps, actions)))
 
 
+@pytest.mark.slow
 def test_tables_that_cannot_be_read_are_refused_by_name_until_they_are_left_out(config: Config, tmp_path: Path) -> None:
     rows = pa.table({"id": [1, 2], "v": ["x", "y"]})
     write_deltalake(tmp_path / "lake" / "plain", rows)

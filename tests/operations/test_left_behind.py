@@ -57,6 +57,7 @@ def test_values_that_only_inheriting_tables_have_are_refused_until_they_are_left
     assert sync(bare, "postgres", "sqlite", exclude_columns=left).tables[0].unchanged == 2
 
 
+@pytest.mark.slow
 def test_what_becomes_text_or_a_document_and_what_a_foreign_key_lacks_is_told(bare: Config) -> None:
     execute(
         bare.database("postgres"),

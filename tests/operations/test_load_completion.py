@@ -445,6 +445,7 @@ def _titles(database: Database) -> Mapping[str, set[str]]:
     }
 
 
+@pytest.mark.slow
 def test_interrupted_at_any_moment_the_target_is_as_before_or_as_after(database: Database, project: Path) -> None:
     """Of a load that is killed, test_faults_kill.py shows it."""
     _put_many(project, "round 0")
@@ -488,6 +489,7 @@ def _die_after_the_commit() -> None:
         pytest.MonkeyPatch().setattr(kind, "commit", lambda self, commit=kind.commit: _die(commit(self)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_killed_at_its_commit_a_load_that_updates_rows_without_keys_leaves_them_as_before_or_as_after(
     database: Database, project: Path

@@ -89,6 +89,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [("sqlite", "postgres"), ("duckdb", "sqlite2")])
 def test_each_database_is_opened_once_models_and_env_py_loaded_once_and_migrations_only_to_be_run(
     config: Config, tmp_path: Path, opened: Opened, source: str, target: str
@@ -101,6 +102,7 @@ def test_each_database_is_opened_once_models_and_env_py_loaded_once_and_migratio
     assert dumped == READ[source] + ONCE
 
 
+@pytest.mark.slow
 def test_a_sync_that_deletes_looks_at_the_revision_of_its_target_before_files_are_copied(
     config: Config, opened: Opened
 ) -> None:
@@ -116,6 +118,7 @@ def test_tables_that_come_from_the_models_need_no_connection_of_their_own(shop: 
     assert opened(lambda: sync(shop, "duckdb", "sqlite")) == ONCE + Counter({"duckdb": 1, "sqlite": 1})
 
 
+@pytest.mark.slow
 def test_a_target_that_others_wrote_to_is_opened_again_and_nothing_is_loaded_again(
     config: Config, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:

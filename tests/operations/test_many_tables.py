@@ -83,6 +83,7 @@ def beside_settings(statements: list[str]) -> list[str]:
     return [each for each in statements if not each.startswith("SET ")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite2", "postgres", "duckdb"])
 def test_a_look_at_many_tables_takes_fewer_statements_than_there_are_tables(
     many: Config, engine: str, asked: list[str]
@@ -182,6 +183,7 @@ def leaving(url: str, free: int) -> Iterator[int]:
         connection.rollback()
 
 
+@pytest.mark.slow
 def test_a_server_without_room_for_the_locks_is_told_with_the_setting_that_it_needs(
     many: Config, small_server: Server
 ) -> None:

@@ -69,6 +69,7 @@ def _tell_peak() -> None:
     setattr(os, "_exit", tell)  # noqa: B010 - typed as what never returns
 
 
+@pytest.mark.slow
 def test_large_texts_go_everywhere_in_bounded_memory(project: Path) -> None:
     assert peak(project, "sync", "--from", "sqlite", "--to", "postgres") < MOST
     assert peak(project, "sync", "--from", "postgres", "--to", "sqlite2") < MOST

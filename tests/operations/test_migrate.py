@@ -264,6 +264,7 @@ def items(database: Database, name: str) -> list[tuple[Any, ...]]:
 # -- the bundled history ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_bundled_history_leaves_nothing_to_do_and_nothing_behind(config: Config, database: Database) -> None:
     done = migrate.upgrade(database, config)
     assert (done.before, done.after) == (None, migrate.head_revision(config))
@@ -295,6 +296,7 @@ def test_upgrade_writes_sql_without_touching_the_database(config: Config, databa
 # -- a history with rows in it ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_second_migration_keeps_the_rows_both_ways(project: Config, database: Database) -> None:
     after = with_second(project)
     first, second = (each.revision for each in reversed(history.revisions(project)))
@@ -331,6 +333,7 @@ def test_constraints_hold_after_the_migrations(project: Config, database: Databa
         connection.execute(sa.text("UPDATE thing SET kind = 'C'"))
 
 
+@pytest.mark.slow
 def test_each_engine_can_autogenerate(project: Config, database: Database) -> None:
     after = of(project, "SECOND_IN_PLACE")
     history.make_migrations(database, project, "first")
@@ -519,6 +522,7 @@ def test_drop_all_of_tables_that_refer_to_one_another(project: Config, database:
 # -- ensure_schema ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
 def test_ensure_schema_upgrades_what_is_empty(project: Config, database: Database) -> None:
     after = with_second(project)

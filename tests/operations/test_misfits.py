@@ -206,6 +206,7 @@ def test_rows_of_fixtures_that_the_target_cannot_keep_are_told_together(space: C
     assert found(caught.value) == {"price.net": (1, ["id=1"]), "price.code": (1, ["id=2"])}
 
 
+@pytest.mark.slow
 def test_the_report_takes_twenty_lines_at_most_and_json_has_all_of_it(
     space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_rows_point_by_unique_keys_nested_and_keys_are_left_out(library: Config,
     assert {each.table for each in result.warnings if each.outcome == "key kept"} == {"note", "city"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "other"), [("postgres", "duckdb")])
 def test_they_load_into_an_empty_database_and_come_back_the_same(
     library: Config, tmp_path: Path, engine: str, other: str
@@ -74,6 +75,7 @@ def test_they_load_into_an_empty_database_and_come_back_the_same(
     assert files_in(tmp_path / "again") == files_in(tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["postgres"])
 def test_they_find_the_rows_that_have_other_numbers(library: Config, tmp_path: Path, engine: str) -> None:
     lending.fill(library.database("sqlite"))
@@ -236,6 +238,7 @@ def test_a_key_that_no_load_could_make_is_no_surrogate() -> None:
     assert tables(metadata)["country"].written.column_names == ("code", "name")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["duckdb"])
 def test_names_are_of_any_type_and_of_tables_in_a_cycle_or_of_one_key(
     config: Config, tmp_path: Path, engine: str
@@ -288,6 +291,7 @@ sa.Table(
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(TEXTS, st.lists(TEXTS, max_size=3, unique=True)), max_size=4, unique_by=lambda each: each[0]))
 def test_any_texts_name_rows(tmp_path_factory: pytest.TempPathFactory, library: Config, drawn: Any) -> None:

@@ -57,6 +57,7 @@ WANTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [("duckdb",), ("duckdb", "back"), ("back",)])
 def test_steps_bounds_and_the_next_number_are_those_of_the_source(
     bare: Config, second_postgres_url: str, way: tuple[str, ...]

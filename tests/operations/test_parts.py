@@ -46,6 +46,7 @@ def receipts(database: Database, size: int) -> list[Receipt]:
         return [digest_part(asked(place, part), {database.name: database})[1] for part in parts]
 
 
+@pytest.mark.slow
 def test_receipts_of_the_parts_of_a_table_add_up_to_its_digest(full: Database) -> None:
     with connect(full) as connection:
         whole = connection.repository(SPEC).digest()
@@ -101,6 +102,7 @@ def _between(low: int | None, high: int | None) -> str:
     return above if high is None else f"{above} AND ctid < '({high},0)'::tid"
 
 
+@pytest.mark.slow
 def test_parts_see_the_snapshot_that_was_shared_whatever_others_commit_meanwhile(config: Config) -> None:
     database = config.database("postgres")
     fill(database)
@@ -173,6 +175,7 @@ def test_a_file_that_is_written_to_while_several_read_it_is_refused_or_read_from
     assert (found == before) is not has_log
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_parts_of_a_lake_are_files_that_no_commit_changes(config: Config, workers: WorkerOptions) -> None:
     lake = Database("lake", f"delta+file://{config.root}/lake", config.root)
@@ -223,6 +226,7 @@ def processes() -> Iterator[None]:
 
 
 # Whether other processes may open a file meanwhile, only processes show.
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target", "is_here"), [("postgres", "sqlite", True), ("duckdb", "sqlite2", False)])
 def test_a_diff_by_workers_finds_what_one_without_them_finds(
     request: pytest.FixtureRequest, config: Config, workers: WorkerOptions, source: str, target: str, is_here: bool
@@ -242,6 +246,7 @@ def test_a_diff_by_workers_finds_what_one_without_them_finds(
     assert (other.added, other.changed, other.removed, other.unchanged) == (1, 1, 0, ROWS - 2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_a_condition_holds_in_every_part(config: Config, workers: WorkerOptions) -> None:
     for name in ("postgres", "sqlite"):

@@ -167,6 +167,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return use
 
 
+@pytest.mark.slow
 def test_the_files_of_all_workers_are_committed_once_with_the_digest_of_what_the_source_has(two: Config) -> None:
     result = load(two, workers=structs.replace(WORKERS, part_bytes=140_000))
     assert (result.verified, result.tables[0].inserted, result.created_schema) == (True, MANY, True)
@@ -185,6 +186,7 @@ def test_the_files_of_all_workers_are_committed_once_with_the_digest_of_what_the
     assert diff(two, "postgres", "lake").equal
 
 
+@pytest.mark.slow
 def test_a_value_that_is_written_as_another_is_not_committed(
     two: Config, here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +209,7 @@ def test_a_value_that_is_written_as_another_is_not_committed(
     assert files(two) == noted(two)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_gone_behind_its_writers_back_is_not_committed(two: Config, here: Callable[..., None]) -> None:
     def lose() -> None:
         (folder(two) / min(files(two))).unlink()
@@ -224,6 +227,7 @@ def test_a_file_that_is_gone_behind_its_writers_back_is_not_committed(two: Confi
     assert digest(two, "lake") == digest(two, "postgres")
 
 
+@pytest.mark.slow
 def test_rows_that_have_one_unique_value_in_two_parts_are_refused_by_row(
     two: Config, here: Callable[..., None]
 ) -> None:
@@ -236,6 +240,7 @@ def test_rows_that_have_one_unique_value_in_two_parts_are_refused_by_row(
     assert digest(two, "lake").rows == 0
 
 
+@pytest.mark.slow
 def test_a_null_that_the_table_does_not_take_is_refused(two: Config, here: Callable[..., None]) -> None:
     here()
     make(two, "CREATE TABLE item (id BIGINT PRIMARY KEY, label VARCHAR, amount DECIMAL(20, 4) NOT NULL)")
@@ -263,6 +268,7 @@ def make(config: Config, statement: str) -> None:
         lake.commit()
 
 
+@pytest.mark.slow
 def test_who_commits_to_the_table_meanwhile_has_it_and_the_run_is_refused(
     two: Config, here: Callable[..., None]
 ) -> None:
@@ -282,6 +288,7 @@ def test_who_commits_to_the_table_meanwhile_has_it_and_the_run_is_refused(
     assert (found.inserted, found.target_only, left_over(two)) == (MANY, 1, [])
 
 
+@pytest.mark.slow
 def test_files_of_a_commit_whose_answer_is_lost_stay_and_the_table_is_whole(
     two: Config, here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +307,7 @@ def test_files_of_a_commit_whose_answer_is_lost_stay_and_the_table_is_whole(
     assert diff(two, "postgres", "lake").equal
 
 
+@pytest.mark.slow
 def test_a_dry_run_writes_nothing_and_the_past_is_not_written(two: Config) -> None:
     make(two, "CREATE TABLE item (id BIGINT PRIMARY KEY, label VARCHAR, amount DECIMAL(20, 4))")
     with pytest.raises(RunError, match="no interrupted run '0123456789' for item; there are: none"):
@@ -311,6 +319,7 @@ def test_a_dry_run_writes_nothing_and_the_past_is_not_written(two: Config) -> No
     assert not files(two)
 
 
+@pytest.mark.slow
 def test_a_lake_in_an_object_store_is_filled_by_a_stores_settings_and_is_one_place_whichever_machine_looks(
     two: Config, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -364,6 +373,7 @@ SMALL = structs.replace(WORKERS, part_bytes=60_000)
 """So small that workers have several parts each."""
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("processes")
 def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(two: Config) -> None:
     with forked.at_hand_out(3, lambda executor: os.kill(executor.process_ids[0], signal.SIGKILL)):
@@ -372,6 +382,7 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(two: Config) -> N
     assert named(two) <= files(two)
 
 
+@pytest.mark.slow
 def test_a_run_whose_coordinator_was_killed_is_taken_up_and_what_it_has_written_is_not_written_again(
     two: Config,
 ) -> None:
@@ -396,6 +407,7 @@ def test_a_run_whose_coordinator_was_killed_is_taken_up_and_what_it_has_written_
     assert not left_over(two)
 
 
+@pytest.mark.slow
 def test_restart_removes_what_was_left_and_begins_again(two: Config, here: Callable[..., None]) -> None:
     left_behind(two, here)
     assert noted(two)
@@ -417,6 +429,7 @@ def left_behind(config: Config, here: Callable[..., None]) -> None:
     here()
 
 
+@pytest.mark.slow
 def test_who_was_taken_for_dead_commits_nothing_and_takes_nothing_away(two: Config, here: Callable[..., None]) -> None:
     def meanwhile() -> None:
         here()
@@ -431,6 +444,7 @@ def test_who_was_taken_for_dead_commits_nothing_and_takes_nothing_away(two: Conf
         assert digest_batches(SPEC, lake.repository(SPEC).read()) == digest(two, "postgres")
 
 
+@pytest.mark.slow
 def test_who_was_taken_for_dead_commits_nothing_as_soon_as_another_has_the_run(
     two: Config, here: Callable[..., None]
 ) -> None:
@@ -448,6 +462,7 @@ def test_who_was_taken_for_dead_commits_nothing_as_soon_as_another_has_the_run(
     assert load(two, resume=left(two)).verified
 
 
+@pytest.mark.slow
 def test_files_that_a_version_has_stay_though_the_ledger_of_their_run_was_left(
     two: Config, here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -470,6 +485,7 @@ def test_files_that_a_version_has_stay_though_the_ledger_of_their_run_was_left(
 # -- a table with rows -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_workers_write_what_differs_as_a_sync_without_them_does(
     two: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -508,6 +524,7 @@ def test_workers_write_what_differs_as_a_sync_without_them_does(
     assert load(two).tables[0].unchanged == MANY + 700
 
 
+@pytest.mark.slow
 def test_a_value_that_two_rows_have_behind_workers_is_refused_and_nothing_is_committed(
     two: Config, here: Callable[..., None]
 ) -> None:
@@ -524,6 +541,7 @@ def test_a_value_that_two_rows_have_behind_workers_is_refused_and_nothing_is_com
     assert (files(two), DeltaTable(folder(two)).version()) == before
 
 
+@pytest.mark.slow
 def test_a_rewritten_row_that_is_read_back_as_another_is_not_committed(
     two: Config, here: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -548,6 +566,7 @@ def test_a_rewritten_row_that_is_read_back_as_another_is_not_committed(
     assert (files(two), DeltaTable(folder(two)).version()) == before
 
 
+@pytest.mark.slow
 def test_a_table_that_a_lake_lacks_is_made_beside_its_others(two: Config, here: Callable[..., None]) -> None:
     here()
     make(two, "CREATE TABLE other (id BIGINT PRIMARY KEY)")
@@ -572,6 +591,7 @@ class Counting(DeltaStorageHandler):
         return super().open_input_file(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [MANY, 300])
 def test_no_file_of_an_unchanged_table_is_read_to_compare_it(
     two: Config, here: Callable[..., None], monkeypatch: pytest.MonkeyPatch, rows: int

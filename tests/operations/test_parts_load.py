@@ -86,6 +86,7 @@ def load(config: Config, **options: object) -> object:
     return load_in_parts(config, "postgres", "other", "item", WORKERS, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_table_is_as_it_was_but_full(two: Config) -> None:
     with target(two) as connection:
         connection.execute("ALTER TABLE item ADD serial bigserial, ADD CONSTRAINT sane CHECK (amount < 1e9)")
@@ -237,6 +238,7 @@ def test_an_attempt_that_is_not_the_last_any_more_does_not_begin_to_write(
     assert "ended by a newer one" in found.reason
 
 
+@pytest.mark.slow
 def test_a_run_that_lost_its_coordinator_goes_on_with_what_has_not_changed(two: Config) -> None:
     half = [Part(0, "id < 500000"), Part(1, "id >= 500000 AND id < 700000"), Part(2, "id >= 700000")]
     with begun(two, half) as fill_one:
@@ -266,6 +268,7 @@ def _comment(config: Config) -> str:
         return json.dumps(asdict(structs.replace(about("0123456789"), source_identity=origin.identity())))
 
 
+@pytest.mark.slow
 def test_a_key_that_the_server_numbers_goes_on_behind_the_last_number(two: Config) -> None:
     with target(two) as connection:
         connection.execute("ALTER TABLE item ALTER id ADD GENERATED ALWAYS AS IDENTITY (INCREMENT 5 CACHE 3)")
@@ -283,6 +286,7 @@ def test_a_key_that_the_server_numbers_goes_on_behind_the_last_number(two: Confi
     assert increment == [(5, 3)]
 
 
+@pytest.mark.slow
 def test_rows_that_others_put_into_the_table_meanwhile_are_kept(two: Config) -> None:
     with begun(two, [Part(0)]) as fill_one:
         fill_one(0)
@@ -297,6 +301,7 @@ def test_rows_that_others_put_into_the_table_meanwhile_are_kept(two: Config) -> 
     assert not left(two)
 
 
+@pytest.mark.slow
 def test_rows_that_were_changed_in_the_new_table_are_not_taken_for_those_that_were_sent(two: Config) -> None:
     half = [Part(0, "id < 500000"), Part(1, "id >= 500000")]
     with begun(two, half) as fill_one:
@@ -319,6 +324,7 @@ def test_a_value_that_the_target_refuses_ends_the_run_with_its_reason(two: Confi
     assert digest(two, "other").rows == 0
 
 
+@pytest.mark.slow
 def test_a_target_without_tables_gets_them_first(two: Config) -> None:
     with target(two) as connection:
         connection.execute("DROP TABLE item")
@@ -328,6 +334,7 @@ def test_a_target_without_tables_gets_them_first(two: Config) -> None:
     assert (result.created_schema, digest(two, "other")) == (True, digest(two, "postgres"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["sqlite", "duckdb"])
 def test_rows_of_another_engine(two: Config, source: str) -> None:
     """Part by part through one process: what is shown is that no form of a value is lost on that way."""
@@ -358,6 +365,7 @@ def test_a_server_that_takes_no_more_connections_is_told_with_what_to_do(two: Co
             connection.execute("DROP ROLE few")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("processes")
 def test_workers_that_are_killed_or_frozen_cost_no_row_and_double_none(
     two: Config, monkeypatch: pytest.MonkeyPatch
@@ -378,6 +386,7 @@ def test_workers_that_are_killed_or_frozen_cost_no_row_and_double_none(
     assert digest(two, "other") == digest(two, "postgres")
 
 
+@pytest.mark.slow
 def test_a_coordinator_that_is_killed_leaves_an_empty_table_and_a_run_that_can_be_taken_up(two: Config) -> None:
     """Twice: at its first part, and as it takes up what was left, at its fifth."""
     forked.load_until_killed(two, "other", WORKERS, 0)

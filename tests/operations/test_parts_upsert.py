@@ -102,6 +102,7 @@ def told(result: Any) -> list[dict[str, Any]]:
 ANY = DeleteLimit(10_000)
 
 
+@pytest.mark.slow
 def test_workers_do_what_a_sync_without_them_does(filled: Config) -> None:
     """Of rows that a condition leaves, of some of each table, of all, and in place of all; each time with changes."""
     _alike(filled, ("parent",), where={"parent": "id < 50000"})
@@ -135,6 +136,7 @@ def _alike(config: Config, tables: tuple[str, ...], **options: Any) -> None:
     assert not any(each.inserted + each.updated + each.deleted for each in again.tables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "there", "options", "told_of"),
     [
@@ -229,6 +231,7 @@ INSERT INTO item SELECT i * 7, 'item ' || repeat('x', i % 60), i FROM generate_s
 """
 
 
+@pytest.mark.slow
 def test_all_that_hangs_on_a_table_stays(trio: Config) -> None:
     """Of an empty table, in whose place another would lose it, and of one that has rows."""
     run_in(trio, "postgres", ITEM)
@@ -252,6 +255,7 @@ def _place(connection: psycopg.Connection[Any]) -> object:
     return connection.execute("SELECT 'item'::regclass::oid").fetchone()
 
 
+@pytest.mark.slow
 def test_rows_find_their_partitions_or_are_refused(trio: Config) -> None:
     columns = "id bigint PRIMARY KEY, label text, amount numeric(20,4)"
     run_in(
@@ -297,6 +301,7 @@ def _interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_what_a_run_keeps_is_its_owners_alone_and_is_not_rested_on_after_a_crash(
     trio: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +336,7 @@ FROM pg_class WHERE relname LIKE 'toolkit%' AND relkind = 'r'
 """
 
 
+@pytest.mark.slow
 def test_a_run_of_several_tables_is_taken_up_as_a_whole_or_not(filled: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     tables, conditions = ("parent", "child", "few"), {"child": "id <> 10"}
     with _interrupted(monkeypatch), pytest.raises(KeyboardInterrupt):
@@ -363,6 +369,7 @@ def test_parts_that_are_not_all_of_a_table_prove_nothing(filled: Config, monkeyp
     assert contents(filled, "other") == before
 
 
+@pytest.mark.slow
 def test_a_table_that_the_run_has_made_is_the_stage_itself(trio: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows are written once; but not where something hangs on it by then."""
     run_in(trio, "postgres", ITEM)
@@ -383,6 +390,7 @@ def test_a_table_that_the_run_has_made_is_the_stage_itself(trio: Config, monkeyp
         assert connection.execute("SELECT count(*) FROM seen").fetchone() == (1500,)
 
 
+@pytest.mark.slow
 def test_the_command_line_asks_workers_for_what_they_do_and_refuses_what_they_do_not(
     filled: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

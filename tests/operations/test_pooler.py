@@ -97,6 +97,7 @@ def require_sessions_as_they_were(config: Config) -> None:
         assert [row for each in sessions for row in each.execute(_LEFT).fetchall()] == []
 
 
+@pytest.mark.slow
 def test_whatever_is_done_through_a_pooler_neither_uses_nor_leaves_anything_in_its_sessions(
     config: Config, port: int, tmp_path: Path
 ) -> None:
@@ -121,6 +122,7 @@ def test_whatever_is_done_through_a_pooler_neither_uses_nor_leaves_anything_in_i
     require_sessions_as_they_were(pooled)
 
 
+@pytest.mark.slow
 def test_behind_a_pooler_commits_in_between_are_refused_and_all_else_is_done(shop: Config, pooled: Config) -> None:
     fill(shop.database("sqlite"))
     create(shop.database("postgres"), metadata)
@@ -136,6 +138,7 @@ def test_behind_a_pooler_commits_in_between_are_refused_and_all_else_is_done(sho
         sync(through(shop, proxy.port, "?sslmode=disable"), "sqlite", "postgres", options=parts)
 
 
+@pytest.mark.slow
 def test_of_two_who_write_through_a_pooler_one_waits_for_the_other_and_no_turn_outlives_its_transaction(
     shop: Config, pooled: Config
 ) -> None:
@@ -155,6 +158,7 @@ def test_of_two_who_write_through_a_pooler_one_waits_for_the_other_and_no_turn_o
         pass
 
 
+@pytest.mark.slow
 def test_killed_behind_a_pooler_a_sync_leaves_all_or_nothing_and_no_session_at_work(
     shop: Config, pooled: Config, tmp_path: Path
 ) -> None:

@@ -154,6 +154,7 @@ def test_a_file_of_another_encoding_holds_the_same_texts(config: Config, run: Ru
     assert not any(table.changed or table.added for table in diff(config, target, source).tables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["duckdb"])
 def test_a_primary_key_with_nulls_tells_no_rows_apart_the_second_time_either(
     config: Config, run: Run, tmp_path: Path, engine: str

@@ -298,6 +298,7 @@ def test_a_unique_value_of_an_earlier_statement_of_duckdb_is_named_with_a_row(st
     require_like(caught.value.fact, f"duckdb: {REFUSED}*n1*")
 
 
+@pytest.mark.slow
 def test_two_rows_of_many_with_one_unique_value_are_found_without_comparing_each_with_each(
     strict: Config, tmp_path: Path
 ) -> None:

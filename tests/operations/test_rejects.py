@@ -131,6 +131,7 @@ def test_rows_that_do_not_fit_and_all_that_depend_on_them_are_left_out_and_the_r
     assert child["$rejected"] == "boss_id points at a row of maker that is rejected"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres"])
 def test_the_files_are_fixtures_that_load_data_takes_when_they_are_corrected(
     space: Config, tmp_path: Path, target: str
@@ -315,6 +316,7 @@ def test_rejecting_does_not_go_with_options_that_rest_on_the_rows(space: Config,
         assert f'--where-source "TABLE:CONDITION" goes with --{next(iter(others))}' in caught.value.advice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite2"])
 def test_a_sync_of_what_changed_looks_at_rejected_rows_again_until_they_are_corrected(
     space: Config, tmp_path: Path, target: str
@@ -336,6 +338,7 @@ def test_a_sync_of_what_changed_looks_at_rejected_rows_again_until_they_are_corr
     assert run(4).tables[0].since == "5"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres"])
 def test_rows_of_a_sync_of_what_changed_that_the_target_refuses_are_rejected(
     space: Config, tmp_path: Path, target: str
@@ -413,6 +416,7 @@ def test_it_is_never_on_by_default(space: Config) -> None:
     assert not any(contents(space.database("sqlite2"), METADATA).values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_all_rows_that_a_constraint_refuses_are_found_at_once(
     space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
@@ -499,6 +503,7 @@ HARD_KEYS: dict[str, tuple[Any, str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_just_the_rows_that_are_refused_are_found_by_keys_of_any_type(
     space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
@@ -574,6 +579,7 @@ def test_refused_rows_are_looked_for_as_rows_are_written_with_what_is_set_and_wi
     assert ids(space, target)["part"] == [10, 11, 13, 14]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres"])
 def test_a_row_whose_watermark_cannot_be_read_is_told_or_rejected_until_it_is_corrected(
     space: Config, tmp_path: Path, target: str
@@ -602,6 +608,7 @@ sa.Table(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite2", "duckdb"])
 def test_a_first_sync_that_fails_with_rejects_leaves_no_tables_and_one_that_does_not_makes_them(
     space: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str

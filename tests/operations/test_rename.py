@@ -70,6 +70,7 @@ def told(result: Any) -> dict[str, str]:
     return dict(result.renamed)
 
 
+@pytest.mark.slow
 @EVERY_TARGET
 def test_tables_are_made_filled_updated_and_deleted_from_under_their_other_names(named: Config, target: str) -> None:
     result = sync(named, "sqlite", target, rename=NAMES)
@@ -195,6 +196,7 @@ def test_a_schema_of_the_models_is_another_one_or_none_in_the_target(using: Usin
     assert rows(config, "duckdb", "SELECT w FROM main.t") == [("a",)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres"])
 def test_diff_and_its_script_speak_of_the_models_names_and_the_targets_in_turn(named: Config, target: str) -> None:
     sync(named, "sqlite", target, rename=NAMES)
@@ -236,6 +238,7 @@ def test_a_script_that_inserts_nothing_is_written_where_the_key_has_another_name
     assert [each[:14] for each in script.read_text().split(";\n") if "'new'" in each] == ['UPDATE "other"']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres"])
 def test_it_goes_with_match_since_set_where_source_and_commits_in_between(named: Config, target: str) -> None:
     sync(named, "sqlite", target, rename=NAMES)

@@ -94,6 +94,7 @@ def _sorted(found: Iterable[Any]) -> str:
     return "; ".join(sorted(map(str, found)))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 def test_rows_and_catalogue_are_what_they_have_to_be_up_down_and_up_again(database: Database, project: Config) -> None:
     fill(database)

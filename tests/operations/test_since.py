@@ -99,6 +99,7 @@ def counts(config: Config, source: str, target: str, since: Since = SINCE, **opt
     return next((t.inserted, t.updated, t.unchanged) for t in result.tables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [("postgres", "duckdb"), ("duckdb", "sqlite")])
 def test_a_second_sync_looks_only_at_rows_from_the_watermark_less_the_overlap_on(
     items: Config, source: str, target: str
@@ -130,6 +131,7 @@ def test_how_far_a_sync_by_one_column_went_says_nothing_of_another(items: Config
     assert counts(items, "sqlite", "duckdb", version)[0] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ENGINES)
 def test_the_overlap_reaches_so_far_back_in_every_type_of_column(items: Config, source: str) -> None:
     put(items, source, *(item(key, 10 * key) for key in range(1, 6)))
@@ -149,6 +151,7 @@ def test_the_overlap_reaches_so_far_back_in_every_type_of_column(items: Config, 
         assert counts(items, source, "sqlite2", since) == (0, 0, len(rows)), since
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres"])
 def test_a_condition_of_any_length_has_a_watermark_and_an_overlap_may_reach_before_the_calendar(
     items: Config, target: str
@@ -191,6 +194,7 @@ def test_a_time_still_to_come_does_not_hide_the_rows_before_it(items: Config, so
     assert counts(items, source, target)[0] == 1
 
 
+@pytest.mark.slow
 def test_a_time_of_another_zone_in_a_text_of_sqlite_s_hides_no_row(items: Config) -> None:
     at = "2024-01-01 {:02}:00:00-05:00"
     rows = ", ".join(f"({hour}, 'old', '{at.format(hour)}')" for hour in range(9, 13))
@@ -204,6 +208,7 @@ def test_a_time_of_another_zone_in_a_text_of_sqlite_s_hides_no_row(items: Config
     assert diff(bare, "sqlite", "duckdb").equal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [-90, 120], ids=["rows before", "no row before"])
 def test_a_clock_that_is_put_back_hides_no_row_and_neither_does_one_that_was_ahead(
     items: Config, monkeypatch: pytest.MonkeyPatch, first: int

@@ -31,6 +31,7 @@ def names(config: Config, name: str) -> dict[int, str]:
     return {row[0]: row[1] for row in contents(config.database(name), METADATA)["item"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), [("postgres", "duckdb")])
 def test_a_row_that_did_not_change_at_the_source_is_not_written_over_a_newer_one(
     items: Config, source: str, target: str
@@ -70,6 +71,7 @@ def test_of_more_rows_than_are_kept_in_mind_all_are_compared(items: Config, monk
     assert counts(items, "sqlite", "sqlite2") == (0, 1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite2", "postgres"])
 def test_thousands_of_rows_are_kept_in_mind_in_the_table_that_there_was(items: Config, target: str) -> None:
     put(items, "sqlite", item(1, 10))
@@ -133,6 +135,7 @@ def at(minutes: int) -> dt.datetime:
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("since", "first"), [(EXACT, True), (VERSION, False)], ids=["times, first sync", "numbers, later sync"]
 )
@@ -156,6 +159,7 @@ def test_what_a_transaction_that_was_open_commits_later_is_not_lost(items: Confi
     assert counts(items, "postgres", "duckdb", since) == (0, 0, 1)
 
 
+@pytest.mark.slow
 def test_one_that_has_only_read_may_still_write_times_but_no_numbers_that_were_given(items: Config) -> None:
     put(items, "postgres", item(1, 10), item(3, 30))
     put(items, "duckdb")
@@ -173,6 +177,7 @@ def test_one_that_has_only_read_may_still_write_times_but_no_numbers_that_were_g
     assert counts(items, "postgres", "sqlite", VERSION)[0] == 1
 
 
+@pytest.mark.slow
 def test_one_that_the_overlap_spans_holds_up_nothing(items: Config) -> None:
     put(items, "postgres", item(1, 10), item(3, 100))
     put(items, "duckdb")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -118,6 +119,7 @@ def test_every_awkward_value_arrives_under_every_type_bit_by_bit(tmp_path: Path)
     assert stored(f"{tmp_path}/b.sqlite") == stored(f"{tmp_path}/a.sqlite")
 
 
+@pytest.mark.slow
 @RANDOM
 @given(files())
 def test_a_file_arrives_in_another_bit_by_bit(file: tuple[list[str], list[str]]) -> None:
@@ -130,6 +132,7 @@ def test_a_file_arrives_in_another_bit_by_bit(file: tuple[list[str], list[str]])
         assert not any(table.inserted or table.updated for table in sync(config, source, target).tables)
 
 
+@pytest.mark.slow
 @RANDOM
 @given(files())
 def test_a_file_arrives_at_another_engine_with_equal_values_or_is_refused(

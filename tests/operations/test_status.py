@@ -93,6 +93,7 @@ def test_an_unknown_name_is_refused(config: Config) -> None:
         status(config, ["sqlit"])
 
 
+@pytest.mark.slow
 def test_the_command_makes_nothing_and_tells_by_its_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -166,6 +166,7 @@ def test_a_number_without_end_is_compared_as_it_is_written(space: Config, hold: 
     assert compared.status is Status.DIFFERS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", [r'[{"a": {"b":1, "b" :"\u003A"}}]', r'[{"a":  "\u0000"}]'])
 def test_a_document_that_jsonb_would_not_keep_arrives_in_json_of_postgres_and_elsewhere_as_it_is_written(
     space: Config, hold: Hold, document: str

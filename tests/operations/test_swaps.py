@@ -121,6 +121,7 @@ def test_unique_values_that_rows_exchange_arrive(
     assert not sum(table.inserted + table.updated for table in sync(seats, "sqlite", target).tables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])
 @settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

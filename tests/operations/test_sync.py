@@ -500,6 +500,7 @@ def test_a_trigger_of_the_target_that_changes_what_was_sent_is_caught_and_nothin
     assert contents(shop.database(target), metadata) != contents(shop.database("sqlite"), metadata)
 
 
+@pytest.mark.slow
 def test_a_trigger_that_changes_an_updated_row_is_caught_and_nothing_kept(shop: Config) -> None:
     fill(shop.database("sqlite"))
     sync(shop, "sqlite", "postgres")
@@ -768,6 +769,7 @@ _MEDDLING = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [False, True])
 def test_what_is_written_to_sqlite_after_the_sync_began_is_not_seen(shop: Config, tmp_path: Path, again: bool) -> None:
     fill(shop.database("sqlite"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -229,6 +230,7 @@ class Syncing(RuleBasedStateMachine):
         side.pets = {row[0]: row[1:] for row in rows["pet"]}
 
 
+@pytest.mark.slow
 def test_after_any_history_a_sync_leaves_what_its_options_promise(postgres_url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "toolkit.toml").write_text(f'metadata = "{__name__}:METADATA"\nmigrations = "none"\n')

@@ -30,6 +30,7 @@ def fill(tmp_path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("type_", "declared", "standing", "value", "written"),
     [

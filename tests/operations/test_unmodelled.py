@@ -68,6 +68,7 @@ def places(warnings: tuple[TransferWarning, ...]) -> set[tuple[str | None, str]]
     return {(each.database, each.place) for each in warnings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["postgres"])
 def test_what_only_the_source_has_is_told_by_all_that_read_it(things: Config, engine: str, tmp_path: Path) -> None:
     target = "sqlite2" if engine == "duckdb" else "duckdb"
@@ -84,6 +85,7 @@ def test_what_only_the_source_has_is_told_by_all_that_read_it(things: Config, en
     assert status(things, [target]).databases[0].warnings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_tables_that_were_not_asked_for_and_rows_outside_of_a_condition_are_not_told(
     things: Config, engine: str, tmp_path: Path

@@ -15,6 +15,7 @@ from toolkit.operations.sync import sync
 COLUMNS = 1_050
 
 
+@pytest.mark.slow
 def test_a_table_of_more_than_a_thousand_columns_is_copied_and_updated(tmp_path: Path) -> None:
     first = f"sqlite:///{tmp_path}/first.db"
     config = load_config(
@@ -40,6 +41,7 @@ def test_a_table_of_more_than_a_thousand_columns_is_copied_and_updated(tmp_path:
     assert (result.updated, result.unchanged, result.verified) == (1, 1, True)
 
 
+@pytest.mark.slow
 def test_a_row_that_is_too_wide_for_a_page_of_postgresql_is_told(tmp_path: Path, postgres_url: str) -> None:
     first = f"sqlite:///{tmp_path}/first.db"
     engine = sa.create_engine(first)

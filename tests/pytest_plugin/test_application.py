@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.pytest_plugin.conftest import Project
 
 APPLICATION = """
@@ -42,6 +44,7 @@ TESTS = """
 """
 
 
+@pytest.mark.slow
 def test_its_tests_have_its_models_and_migrations_on_each_engine(project: Project) -> None:
     path = project.pytester.path
     project.pytester.makepyfile(shop_application=APPLICATION)

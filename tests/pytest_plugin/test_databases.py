@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.pytest_plugin.conftest import Project
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = "SELECT name FROM item ORDER BY id"
 
 
+@pytest.mark.slow
 def test_each_test_has_a_seeded_database_of_its_own_on_each_engine(project: Project) -> None:
     project.test(
         f"""
@@ -99,6 +101,7 @@ def test_a_test_that_cannot_be_parametrized_gets_the_one_database(project: Proje
     result.stdout.fnmatch_lines(["test_at_run_time asks for a database at run time.", "Mark it with one: *sqlite*"])
 
 
+@pytest.mark.slow
 def test_the_example_in_the_readme_runs(project: Project) -> None:
     """On the bundled schema: with its migrations."""
     for name in ("fixtures", "migrations"):
@@ -194,6 +197,7 @@ USES = {
 }
 
 
+@pytest.mark.slow
 def test_the_recipes_in_the_readme_run(project: Project) -> None:
     """With stand-ins for the frameworks, which do with an engine what these do."""
     section = (ROOT / "README.md").read_text(encoding="utf-8").partition("<summary>One database for all tests")[2]

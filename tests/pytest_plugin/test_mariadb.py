@@ -78,6 +78,7 @@ def test_a_template_that_is_being_made_is_waited_for(project: Project, address: 
     assert len(made) == 1
 
 
+@pytest.mark.slow
 def test_a_template_is_made_again_where_the_content_changes_or_it_is_asked_for(project: Project, address: str) -> None:
     project.test(TEST)
     project.run().assert_outcomes(passed=2)
@@ -120,6 +121,7 @@ def test_what_a_test_of_the_session_wrote_is_undone(project: Project, address: s
     project.run().assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_leaves_is_removed_by_the_next(project: Project, address: str) -> None:
     project.test(
         """

@@ -104,6 +104,7 @@ def migrated(project: Project) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_a_clone_has_what_migrations_gave_the_database_and_an_empty_one_nothing(migrated: Project) -> None:
     migrated.test(TESTS.replace("PG", "toolkit_empty_engine.name == 'postgresql'"))
     migrated.run().assert_outcomes(passed=5)
@@ -117,6 +118,7 @@ def test_a_clone_has_what_migrations_gave_the_database_and_an_empty_one_nothing(
         assert found.fetchone() == (2,)
 
 
+@pytest.mark.slow
 def test_notes_are_warnings_once_and_what_is_left_over_is_pruned_when_asked(project: Project) -> None:
     project.settings("  always::pytest.PytestWarning", "toolkit_databases = sqlite postgres")
     project.fixture("itme", {"id": 1})
@@ -157,6 +159,7 @@ def test_notes_are_warnings_once_and_what_is_left_over_is_pruned_when_asked(proj
     project.run("--toolkit-prune").stdout.fnmatch_lines(["Removed nothing."])
 
 
+@pytest.mark.slow
 def test_schemas_of_the_models_are_made_or_refused_in_two_lines(project: Project) -> None:
     models = project.pytester.path / "shop.py"
     models.write_text(models.read_text().replace("primary_key=True))\n\n", 'primary_key=True), schema="extra")\n\n', 1))

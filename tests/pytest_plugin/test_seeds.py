@@ -69,6 +69,7 @@ def digest(config: Config, tables: tuple[str, ...] | None = None) -> str:
     return Seed(config, config.fixtures, tables).digest(config.database("sqlite"))
 
 
+@pytest.mark.slow
 def test_every_form_of_a_fixture_counts_for_the_tables_that_are_loaded(unmigrated: Config) -> None:
     def digests() -> list[str]:
         return [digest(unmigrated, ("thing",)), digest(unmigrated)]
@@ -280,6 +281,7 @@ def test_tables_defaults_and_what_they_are_made_of_count(
     assert defined(MODELS.replace(old, new)) != before
 
 
+@pytest.mark.slow
 def test_the_name_of_the_content_is_the_same_in_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "models_of_seeds.py").write_text(MODELS)
     (tmp_path / "toolkit.toml").write_text('metadata = "models_of_seeds:metadata"')
@@ -379,6 +381,7 @@ PACKED: dict[str, Callable[[bytes, str], bytes]] = {
 }
 
 
+@pytest.mark.slow
 def test_whatever_is_edited_the_next_test_sees_new_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     # An edit of the same length within a second would not be seen by Python itself.
@@ -438,6 +441,7 @@ TEST = """
 DEFAULT = 'Column("name", String(20), default=lambda: os.environ["NAME"])'
 
 
+@pytest.mark.slow
 def test_tests_see_what_was_edited_and_what_cannot_be_seen_when_they_are_told_to(project: Project) -> None:
     project.test(TEST)
     project.settings("toolkit_databases = sqlite")

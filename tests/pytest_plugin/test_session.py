@@ -108,6 +108,7 @@ SYNC = """
 """
 
 
+@pytest.mark.slow
 def test_the_next_test_sees_nothing_of_what_was_written_through_the_sessions_engine(project: Project) -> None:
     project.settings("toolkit_databases = sqlite postgres")
     project.test(SYNC)
@@ -180,6 +181,7 @@ ASYNC = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
 def test_the_same_holds_of_the_asynchronous_engine_in_whichever_event_loop(
     project: Project, driver: str, monkeypatch: pytest.MonkeyPatch
@@ -192,6 +194,7 @@ def test_the_same_holds_of_the_asynchronous_engine_in_whichever_event_loop(
     result.assert_outcomes(passed=6 * len(databases.split()[:2]))
 
 
+@pytest.mark.slow
 def test_what_a_sessions_database_cannot_be_is_said_in_two_lines(project: Project) -> None:
     project.settings("toolkit_databases = duckdb")
     project.test(

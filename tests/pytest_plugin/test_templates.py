@@ -27,6 +27,7 @@ TEST = """
 """
 
 
+@pytest.mark.slow
 def test_the_next_run_takes_the_same_template_until_the_content_changes(project: Project) -> None:
     project.test(TEST)
     project.run().assert_outcomes(passed=6)
@@ -38,6 +39,7 @@ def test_the_next_run_takes_the_same_template_until_the_content_changes(project:
     assert len(project.databases()) == 2
 
 
+@pytest.mark.slow
 def test_processes_share_a_template_and_make_a_new_one_where_they_are_told_to(project: Project) -> None:
     project.test(TEST)
     # All files are templates in one way.
@@ -50,6 +52,7 @@ def test_processes_share_a_template_and_make_a_new_one_where_they_are_told_to(pr
     assert [path.suffix for path in project.files()] == [".json", ".template"]
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_leaves_is_removed_by_the_next(project: Project) -> None:
     project.test(
         """
@@ -75,6 +78,7 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(project: Project) -> No
     assert [path.suffix for path in project.files()] == [".template"]
 
 
+@pytest.mark.slow
 def test_the_embedded_server_is_the_plugins_own_and_stops(project: Project) -> None:
     # Not under pytest's own directory: see `postgres_server`.
     cache = Path(tempfile.mkdtemp(prefix="tk-"))

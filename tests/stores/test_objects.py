@@ -281,6 +281,7 @@ def test_a_key_that_is_not_for_every_store_is_refused(local: Place, key: str) ->
 # -- failures ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.LOST_ANSWER, Fault.HALF_ANSWER])
 def test_a_store_that_fails_every_other_time_is_written_read_and_emptied(
     make: Callable[[str], Place], unreliable_s3: UnreliableProxy, fault: Fault
@@ -346,6 +347,7 @@ def test_reading_goes_on_where_the_connection_broke(
     assert len(unreliable_s3.requests) == 2
 
 
+@pytest.mark.slow
 def test_reading_slowly_outlives_the_timeout_of_a_request(s3: Place) -> None:
     objects = ObjectStore(replace(s3.store, options={**s3.store.options, "timeout": 0.5}))
     content = os.urandom(12 * MIB)
@@ -372,6 +374,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_not_mixed(
         list(reading)
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_come_back_is_told(make: Callable[[str], Place], unreliable_s3: UnreliableProxy) -> None:
     place = make("unreliable")
     unreliable_s3.every, unreliable_s3.faults = 1, (Fault.UNAVAILABLE,)
@@ -593,6 +596,7 @@ def test_a_disk_that_is_full_or_read_only_is_told(tmp_path: Path) -> None:
         when_not_busy("umount", str(disk))
 
 
+@pytest.mark.slow
 def test_a_big_object_goes_through_little_memory(tmp_path: Path) -> None:
     code = """
 import hashlib

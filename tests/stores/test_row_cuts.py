@@ -100,6 +100,7 @@ layouts = {
 }
 
 
+@pytest.mark.slow
 @given(found=st.lists(rows, min_size=1, max_size=8), **layouts)
 @settings(max_examples=40, deadline=None)
 def test_rows_are_the_same_cut_as_decoded_one_by_one(
@@ -109,6 +110,7 @@ def test_rows_are_the_same_cut_as_decoded_one_by_one(
     assert outcome(content, format_, size) == outcome_one_by_one(content, format_, size)
 
 
+@pytest.mark.slow
 @given(
     found=st.lists(rows, min_size=2, max_size=5),
     changes=st.lists(
