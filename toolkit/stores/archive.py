@@ -214,6 +214,10 @@ class Archive:
         readable = "no other can be read" if latest is None else f"the latest that can be read is {latest.id}"
         raise self._damaged_manifest(broken, f"{problems[broken]}; {readable}")
 
+    def manifest(self, snapshot: str) -> Iterator[Header | Lacking | FileEntry]:
+        """All that a snapshot says, of one reading; the errors are those of `entries`."""
+        return self._parts(snapshot_key(snapshot))
+
     def entries(self, snapshot: str) -> Iterator[FileEntry]:
         """The files of a snapshot; whoever reads to the end knows that they are all, and unchanged.
 
