@@ -28,12 +28,13 @@ from toolkit.core.archive_manifest import (
     Lacking,
     ManifestError,
     address_of,
+    counted_as_of,
     decode_header,
     decode_manifest,
     encode_manifest,
-    new_snapshot_id,
     snapshot_key,
     snapshot_of,
+    time_of_snapshot,
 )
 from toolkit.core.parallel import in_parallel
 from toolkit.core.retention import is_future
@@ -55,8 +56,7 @@ LATEST = "latest"
 _MOVED = "moved/"
 _DAMAGED = "damaged/"
 _JOBS = 8
-# What of a snapshot's id is its time; what follows is random.
-_OF_TIME = len("20260102T030405Z")
+_NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 class Archive:
@@ -207,12 +207,17 @@ class Archive:
         found = own or [header for header in headers if header.database == database] or list(headers)
         present = [header for header in found if not is_future(header, now)] or found
         latest = present[-1] if present else None
-        broken = max(problems, default="")
-        # By when it was made: the clock by which it was named may have been ahead.
-        if latest is not None and broken < new_snapshot_id(latest.made_at)[:_OF_TIME] + latest.id[_OF_TIME:]:
+        made, broken = max(((self._made(snapshot), snapshot) for snapshot in problems), default=(_NEVER, ""))
+        # Names tell whole seconds.
+        if latest is not None and (made, broken) < (latest.made_at.replace(microsecond=0), latest.id):
             return latest
         readable = "no other can be read" if latest is None else f"the latest that can be read is {latest.id}"
         raise self._damaged_manifest(broken, f"{problems[broken]}; {readable}")
+
+    def _made(self, snapshot: str) -> dt.datetime:
+        """When a snapshot that cannot be read was made, by its name or, if that is earlier, by the store."""
+        info = self.store.info(snapshot_key(snapshot))
+        return _NEVER if info is None else counted_as_of(time_of_snapshot(snapshot), info.last_modified)
 
     def manifest(self, snapshot: str) -> Iterator[Header | Lacking | FileEntry]:
         """All that a snapshot says, of one reading; the errors are those of `entries`."""
