@@ -44,6 +44,7 @@ from toolkit.errors import (
     DeleteRefusedError,
     MissingObjectError,
     NotArrivedError,
+    NotRemovedError,
     StoreError,
     UnknownNameError,
 )
@@ -108,6 +109,17 @@ class Archive:
         counted = _Counted(compress([bytes(chunks)] if isinstance(chunks, memoryview) else chunks))
         self.store.write(address.key, counted)
         return counted.bytes
+
+    def require_removed(self, keys: Iterable[str]) -> None:
+        """See that objects, each of which is asked for, are there no more.
+
+        Raises:
+            NotRemovedError: some are.
+        """
+        infos = in_parallel(lambda key: (key, self.store.info(key)), keys, _JOBS)
+        left = sorted(key for key, info in infos if info is not None)
+        if left:
+            raise NotRemovedError(self.name, left[0], len(left))
 
     def size_of(self, address: Address) -> int | None:
         """How many bytes an object takes; None if it is not there."""
@@ -251,8 +263,12 @@ class Archive:
         self._write_proved(snapshot_key(header.id), compress(encode_manifest(own, entries, lacking)))
 
     def remove_snapshots(self, ids: Iterable[str]) -> None:
-        """Remove manifests: from here on these snapshots are not there."""
-        self.store.delete(map(snapshot_key, ids))
+        """Remove manifests: from here on these snapshots are not there.
+
+        Raises:
+            NotRemovedError: the store has one still.
+        """
+        self._remove_proved(SNAPSHOTS, {snapshot_key(snapshot) for snapshot in ids})
 
     # -- what rows point at ----------------------------------------------------------------------------------------
 
@@ -275,8 +291,8 @@ class Archive:
                 yield header, (part for part in parts if isinstance(part, FileEntry))
 
     def remove_moved(self, ids: Iterable[str]) -> None:
-        """Forget what these pushes moved."""
-        self.store.delete(_MOVED + snapshot_key(snapshot) for snapshot in ids)
+        """Forget what these pushes moved; the errors are those of `remove_snapshots`."""
+        self._remove_proved(_MOVED, {_MOVED + snapshot_key(snapshot) for snapshot in ids})
 
     # -- locks -----------------------------------------------------------------------------------------------------
 
@@ -337,6 +353,12 @@ class Archive:
             raise NotArrivedError(self.name, key) from error
         if arrived.digest() != sent.digest():
             raise NotArrivedError(self.name, key)
+
+    def _remove_proved(self, folder: str, keys: set[str]) -> None:
+        """Remove manifests, and look for them: some listings are late, so that what they have is asked for."""
+        if keys:
+            self.store.delete(sorted(keys))
+            self.require_removed([info.key for info in self.store.list(folder) if info.key in keys])
 
     def _damaged_manifest(self, key: str, problem: str) -> StoreError:
         return StoreError(
