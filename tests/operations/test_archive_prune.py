@@ -10,10 +10,11 @@ import time
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.operations.archive_example import Gallery
 from tests.operations.outcomes import files_in
-from toolkit.core.archive_manifest import Header
+from toolkit.core.archive_manifest import Address, Header
 from toolkit.errors import ArchiveBusyError, ConfigurationError, LastSnapshotError, LockLostError, StoreError
 from toolkit.operations.archive.lacking import Incomplete
 from toolkit.operations.archive.listing import list_snapshots, show
@@ -212,6 +213,26 @@ def test_a_copy_of_an_archive_that_was_made_at_once_keeps_its_order(world: Galle
     assert list_snapshots(world.config).notes == ()
 
 
+def test_pushes_keep_their_order_where_the_store_is_a_quarter_of_an_hour_behind(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    first, second = (str(world.push().snapshot) for _ in range(2))
+    now = dt.datetime.now(dt.UTC)
+    # One that took twelve minutes, then one that took none; each by a clock that is right, in a store that is not.
+    for snapshot, began, ended in ((first, 60, 48), (second, 47, 47)):
+        _made(world, snapshot, now - dt.timedelta(minutes=began), now - dt.timedelta(minutes=ended + 15))
+    assert [left(world)[-1], world.archive.find("latest").id] == [second] * 2
+    # Nor does an older one that cannot be read stand in the way of the newest.
+    (world.folder / "snapshots" / f"{first}.jsonl.zst").write_bytes(b"damaged")
+    os.utime(world.folder / "snapshots" / f"{first}.jsonl.zst", (now.timestamp() - 63 * 60,) * 2)
+    assert world.archive.find("latest").id == second
+
+
+def _made(world: Gallery, snapshot: str, at: dt.datetime, written: dt.datetime) -> None:
+    header = world.archive.find(snapshot)
+    world.archive.write_snapshot(replace(header, created_at=at), list(world.archive.entries(snapshot)))
+    os.utime(world.folder / "snapshots" / f"{snapshot}.jsonl.zst", (written.timestamp(),) * 2)
+
+
 def test_a_push_says_that_the_clock_is_not_that_of_the_store(world: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     world.photo(1, "a", b"A")
     assert world.push().notes == ()
@@ -378,6 +399,16 @@ def test_a_lock_is_void_some_time_after_its_last_sign_of_life(world: Gallery) ->
     _old_lock(world)
     world.prune(last=1)
     assert world.archive.store.info(key) is None
+
+
+def test_a_push_is_seen_in_a_store_whose_clock_is_a_quarter_of_an_hour_behind(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.push()
+    _old_lock(world)
+    waiting = Address("0" * 64)
+    world.archive.write(waiting, [b""], 0)
+    result = world.verify()
+    assert (result.whole, len(result.pushes)) == (True, 1)
 
 
 def test_a_lock_goes_with_ctrl_c_in_the_moment_that_it_is_made(world: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:

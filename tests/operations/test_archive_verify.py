@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from msgspec.structs import replace
 
 from tests.operations.archive_example import Gallery
 from toolkit.core.archive_manifest import address_of, new_snapshot_id
@@ -205,6 +206,38 @@ def test_a_manifest_under_the_name_of_another_is_none(pushed: Gallery) -> None:
     own.rename(own.with_name("20200102T030405Z-00000000.jsonl.zst"))
     (finding,) = pushed.verify().findings
     assert "is that of snapshot" in (finding.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        ({"files": 4}, "4 files, but names 3"),
+        ({"objects": 2, "bytes": 7}, "2 objects, but names 3 and 7 bytes, but names 15,000"),
+        ({"erased": 1}, "1 erased files, but names 0"),
+    ],
+)
+def test_a_manifest_that_counts_otherwise_than_it_names_is_told(
+    pushed: Gallery, count: dict[str, int], told: str
+) -> None:
+    ((header,), _) = pushed.archive.snapshots()
+    pushed.archive.write_snapshot(replace(header, **count), list(pushed.archive.entries(header.id)))
+    result = pushed.verify()
+    assert outcomes(result.findings) == [("damaged manifest", header.id)]
+    assert result.findings[0].reason == f"the manifest says that it has {told}"
+
+
+def test_a_size_that_a_manifest_says_of_a_compressed_content_is_held_against_it(world: Gallery) -> None:
+    world.photo(1, "a", b"a" * 5000)
+    world.push(compress=True)
+    ((header,), _) = world.archive.snapshots()
+    (entry,) = world.archive.entries(header.id)
+    world.archive.write_snapshot(replace(header, bytes=7), [replace(entry, size=7)])
+    assert world.verify().whole
+    (finding,) = world.verify(read_data=True).findings
+    assert (finding.outcome, finding.reason) == (
+        Outcome.SIZE_DIFFERS,
+        "its content has 5000 bytes, and a manifest says 7",
+    )
 
 
 def test_an_archive_without_a_snapshot_is_not_well(world: Gallery) -> None:

@@ -20,6 +20,7 @@ from tests.servers.swift import S3Server
 from toolkit.config import Config, load_config
 from toolkit.core.file_properties import Properties
 from toolkit.errors import MissingObjectError, StoreError, UnknownNameError
+from toolkit.stores.client import ObjectStoreClient
 from toolkit.stores.live import LiveBackend, live_backend
 
 NAMES = (
@@ -183,6 +184,23 @@ def test_a_long_name_is_stored_where_the_store_can(live: LiveBackend) -> None:
         assert "File name too long" in str(error)  # noqa: PT017 - only directories refuse it.
     else:
         assert load(whole) == b"x"
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "folder/" + "\u00fc" * 127 + "n", "n" * 251])
+def test_a_name_as_long_as_a_directory_takes_is_written_like_any_other(root: Path, name: str) -> None:
+    client = ObjectStoreClient("long", None, root / "made")
+    client.write(name, [b"old", b"er"], size=5)
+    client.write(name, [b"x"], properties=Properties(mode=0o600))
+    assert [(info.key, info.size) for info in client.list()] == [(name, 1)]
+    with pytest.raises(StoreError, match="should have 9 bytes"):
+        client.write(name, [b"y"], size=9)
+    with pytest.raises(RuntimeError):
+        client.write(name, (raised() for _ in range(1)))
+    assert (b"".join(client.read(name)), [*client.list()][1:]) == (b"x", [])
+
+
+def raised() -> bytes:
+    raise RuntimeError
 
 
 def test_a_name_that_is_not_taken_is_an_error_of_that_file_and_never_outside(

@@ -45,7 +45,10 @@ _Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _SnapshotId = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\Z")]
 _Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 # Times are reckoned with: no period before or after such a one is beyond what Python knows.
+_OF_TIME = len("20260102T030405Z")
 _YEARS = range(1970, 9999)
+# Most stores tell whole seconds, cut off; file systems tell less.
+_STORES_TICK = dt.timedelta(seconds=1)
 
 
 class ManifestError(ValueError):
@@ -94,6 +97,23 @@ def new_snapshot_id(now: dt.datetime) -> str:
     return f"{now.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
+def time_of_snapshot(snapshot: str) -> dt.datetime:
+    """When a snapshot was made, by its id: whole seconds; as late as can be if the id is of no day."""
+    try:
+        return dt.datetime.strptime(snapshot[:_OF_TIME], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+    except ValueError:
+        return dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
+def counted_as_of(said: dt.datetime, written: dt.datetime) -> dt.datetime:
+    """When a snapshot was made that says when, and that the store wrote at another time.
+
+    In a copy of an archive, all manifests may be of the day of the copy. The earlier of the two, however little they
+    differ, keeps the order of pushes whichever clock is wrong: some begin with long work, others write at once.
+    """
+    return min(said, written if written.microsecond else written + _STORES_TICK)
+
+
 # -- the manifest --------------------------------------------------------------------------------------------------
 
 
@@ -135,12 +155,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def made_at(self) -> dt.datetime:
-        """When it was made: as it says, unless the store wrote it before, so that the clock there was ahead.
-
-        In a copy of an archive, all manifests may be of the day of the copy.
-        """
-        written = self.created_at if isinstance(self.written_at, msgspec.UnsetType) else self.written_at
-        return written if self.created_at > written + CLOCKS_DIFFER else self.created_at
+        """When it was made: as it says, unless the store wrote it before, so that the clock there was ahead."""
+        if isinstance(self.written_at, msgspec.UnsetType):
+            return self.created_at
+        return counted_as_of(self.created_at, self.written_at)
 
     def is_ahead(self, now: dt.datetime) -> bool:
         """Whether it says that it was made later than it can have been."""

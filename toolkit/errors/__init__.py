@@ -44,6 +44,7 @@ from toolkit.errors.files import (
     MissingObjectError,
     NeededSnapshotsError,
     NotArrivedError,
+    NotRemovedError,
     SharedFilesError,
     StoreError,
 )
@@ -118,6 +119,7 @@ __all__ = [
     "MissingParentError",
     "NeededSnapshotsError",
     "NotArrivedError",
+    "NotRemovedError",
     "PartFailedError",
     "PrivilegeError",
     "ReferencedRowsError",

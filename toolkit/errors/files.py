@@ -59,6 +59,19 @@ class DeleteRefusedError(StoreError):
         )
 
 
+class NotRemovedError(StoreError):
+    """Objects that a store said it had removed, and has still; `left` counts them, `key` is one of them."""
+
+    def __init__(self, subject: str, key: str, left: int = 1) -> None:
+        self.left = left
+        more = f", and so are {left - 1:,} more" if left > 1 else ""
+        super().__init__(
+            f"{subject}: {key!r}",
+            f"the store said that it was removed, and it is still there{more}",
+            "See that the store removes what it is told to (a cache or a retention before it), then run again.",
+        )
+
+
 class EncryptionError(StoreError):
     """An archive that is encrypted otherwise than the given keys say, or not at all; nothing was read or written."""
 

@@ -28,12 +28,13 @@ from toolkit.core.archive_manifest import (
     Lacking,
     ManifestError,
     address_of,
+    counted_as_of,
     decode_header,
     decode_manifest,
     encode_manifest,
-    new_snapshot_id,
     snapshot_key,
     snapshot_of,
+    time_of_snapshot,
 )
 from toolkit.core.parallel import in_parallel
 from toolkit.core.retention import is_future
@@ -43,6 +44,7 @@ from toolkit.errors import (
     DeleteRefusedError,
     MissingObjectError,
     NotArrivedError,
+    NotRemovedError,
     StoreError,
     UnknownNameError,
 )
@@ -55,8 +57,7 @@ LATEST = "latest"
 _MOVED = "moved/"
 _DAMAGED = "damaged/"
 _JOBS = 8
-# What of a snapshot's id is its time; what follows is random.
-_OF_TIME = len("20260102T030405Z")
+_NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 class Archive:
@@ -108,6 +109,17 @@ class Archive:
         counted = _Counted(compress([bytes(chunks)] if isinstance(chunks, memoryview) else chunks))
         self.store.write(address.key, counted)
         return counted.bytes
+
+    def require_removed(self, keys: Iterable[str]) -> None:
+        """See that objects, each of which is asked for, are there no more.
+
+        Raises:
+            NotRemovedError: some are.
+        """
+        infos = in_parallel(lambda key: (key, self.store.info(key)), keys, _JOBS)
+        left = sorted(key for key, info in infos if info is not None)
+        if left:
+            raise NotRemovedError(self.name, left[0], len(left))
 
     def size_of(self, address: Address) -> int | None:
         """How many bytes an object takes; None if it is not there."""
@@ -207,12 +219,21 @@ class Archive:
         found = own or [header for header in headers if header.database == database] or list(headers)
         present = [header for header in found if not is_future(header, now)] or found
         latest = present[-1] if present else None
-        broken = max(problems, default="")
-        # By when it was made: the clock by which it was named may have been ahead.
-        if latest is not None and broken < new_snapshot_id(latest.made_at)[:_OF_TIME] + latest.id[_OF_TIME:]:
+        made, broken = max(((self._made(snapshot), snapshot) for snapshot in problems), default=(_NEVER, ""))
+        # Names tell whole seconds.
+        if latest is not None and (made, broken) < (latest.made_at.replace(microsecond=0), latest.id):
             return latest
         readable = "no other can be read" if latest is None else f"the latest that can be read is {latest.id}"
         raise self._damaged_manifest(broken, f"{problems[broken]}; {readable}")
+
+    def _made(self, snapshot: str) -> dt.datetime:
+        """When a snapshot that cannot be read was made, by its name or, if that is earlier, by the store."""
+        info = self.store.info(snapshot_key(snapshot))
+        return _NEVER if info is None else counted_as_of(time_of_snapshot(snapshot), info.last_modified)
+
+    def manifest(self, snapshot: str) -> Iterator[Header | Lacking | FileEntry]:
+        """All that a snapshot says, of one reading; the errors are those of `entries`."""
+        return self._parts(snapshot_key(snapshot))
 
     def entries(self, snapshot: str) -> Iterator[FileEntry]:
         """The files of a snapshot; whoever reads to the end knows that they are all, and unchanged.
@@ -242,8 +263,12 @@ class Archive:
         self._write_proved(snapshot_key(header.id), compress(encode_manifest(own, entries, lacking)))
 
     def remove_snapshots(self, ids: Iterable[str]) -> None:
-        """Remove manifests: from here on these snapshots are not there."""
-        self.store.delete(map(snapshot_key, ids))
+        """Remove manifests: from here on these snapshots are not there.
+
+        Raises:
+            NotRemovedError: the store has one still.
+        """
+        self._remove_proved(SNAPSHOTS, {snapshot_key(snapshot) for snapshot in ids})
 
     # -- what rows point at ----------------------------------------------------------------------------------------
 
@@ -266,8 +291,8 @@ class Archive:
                 yield header, (part for part in parts if isinstance(part, FileEntry))
 
     def remove_moved(self, ids: Iterable[str]) -> None:
-        """Forget what these pushes moved."""
-        self.store.delete(_MOVED + snapshot_key(snapshot) for snapshot in ids)
+        """Forget what these pushes moved; the errors are those of `remove_snapshots`."""
+        self._remove_proved(_MOVED, {_MOVED + snapshot_key(snapshot) for snapshot in ids})
 
     # -- locks -----------------------------------------------------------------------------------------------------
 
@@ -328,6 +353,12 @@ class Archive:
             raise NotArrivedError(self.name, key) from error
         if arrived.digest() != sent.digest():
             raise NotArrivedError(self.name, key)
+
+    def _remove_proved(self, folder: str, keys: set[str]) -> None:
+        """Remove manifests, and look for them: some listings are late, so that what they have is asked for."""
+        if keys:
+            self.store.delete(sorted(keys))
+            self.require_removed([info.key for info in self.store.list(folder) if info.key in keys])
 
     def _damaged_manifest(self, key: str, problem: str) -> StoreError:
         return StoreError(

@@ -37,6 +37,8 @@ from toolkit.stores.objects import ObjectInfo, ObjectStore
 
 LOCKS = "locks/"
 LOCK_TTL = dt.timedelta(minutes=15)
+# By how much the store's clock may differ from the one here where nothing says what its present time is.
+_OTHER_CLOCK = dt.timedelta(hours=1)
 # Three failures to renew are survived.
 _RENEWED_SECONDS = LOCK_TTL.total_seconds() / 5
 
@@ -171,8 +173,11 @@ def _give_up(store: ObjectStore, key: str, holder: _Holder) -> None:
 
 
 def at_work(store: ObjectStore, kind: LockKind) -> list[str]:
-    """Who is at work in this way, told without a lock of one's own: ages are by the clock here."""
-    now = dt.datetime.now(dt.UTC)
+    """Who is at work in this way, told without a lock of one's own: ages are by the clock here, and it may be wrong.
+
+    Of one that was killed on another machine, it is told for so much longer.
+    """
+    now = dt.datetime.now(dt.UTC) - _OTHER_CLOCK
     holders = (_holder(store, lock.key) for lock in store.list(LOCKS) if not _is_old(lock, now))
     return [holder.shown for holder in holders if holder is not None and holder.kind is kind and not holder.is_void]
 
@@ -184,7 +189,8 @@ def _renewing(lock: Lock, ended: threading.Event) -> None:
 
 def _refuse_others(store: ObjectStore, own: str, kind: LockKind) -> None:
     locks = list(store.list(LOCKS))
-    now = next((lock.last_modified for lock in locks if lock.key == own), dt.datetime.now(dt.UTC))
+    # The own lock is the newest, unless it is not listed yet or others were renewed since.
+    now = max((lock.last_modified for lock in locks), default=dt.datetime.now(dt.UTC))
     # Not read: where none may be removed, each run leaves one.
     void = [lock.key for lock in locks if lock.key != own and _is_old(lock, now)]
     for lock in locks:

@@ -16,6 +16,7 @@ from toolkit.config import Store
 from toolkit.core.file_properties import Properties, acceptable
 from toolkit.errors import DeleteRefusedError, MissingObjectError, StoreError, ToolkitError
 from toolkit.stores.chunks import Source
+from toolkit.stores.long_names import is_long, write_long
 from toolkit.stores.object_reader import WRITER, ObjectReader, walk
 from toolkit.stores.opening import name_of, opened
 from toolkit.stores.store_errors import (
@@ -103,6 +104,9 @@ class ObjectStoreClient(ObjectReader):
     ) -> None:
         from toolkit.core.streams import read_ahead
 
+        if self.root is not None and is_long(key):
+            self._write_long(self.root, key, chunks, size)
+            return
         if isinstance(chunks, memoryview):
             self._put_whole(key, chunks, attributes, writer)
             return
@@ -130,6 +134,19 @@ class ObjectStoreClient(ObjectReader):
                     raise source.error from None
                 raise
         self._count_upload(source.count, part_bytes)
+
+    def _write_long(self, root: Path, key: str, chunks: Iterable[bytes] | memoryview, size: int | None) -> None:
+        source = Source([bytes(chunks)] if isinstance(chunks, memoryview) else chunks, size, self.name, key)
+        # Obstore refuses the names that it does not take, as for any other.
+        self.info(key)
+        try:
+            with self.translated(key):
+                self.opened(create=True)
+                write_long(root, key, source)
+        except ToolkitError:
+            if source.error is not None:
+                raise source.error from None
+            raise
 
     def _put_once(self, key: str, content: bytes | memoryview, attributes: Mapping[str, str]) -> None:
         import obstore

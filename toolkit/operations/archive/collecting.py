@@ -57,7 +57,7 @@ CREATE TABLE known (backend TEXT, path TEXT, size INTEGER, modified REAL, etag T
 LISTED_PATH = "trim(path, '/')"
 # Fewer files are asked for singly. A listing of 1,000 objects is billed as about 12 questions for single ones.
 _LISTED_FROM = 20
-_LISTED_FOR_ONE = 80
+LISTED_FOR_ONE = 80
 # A file that was written so shortly before it was read could have been written once more within its clock's tick.
 SETTLED = dt.timedelta(seconds=2)
 
@@ -235,7 +235,7 @@ class Collector(Struct, dict=True):
                 "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?)",
                 (
                     (backend, info.key, info.size, info.last_modified.timestamp(), info.etag)
-                    for info in islice(live.list(), files * _LISTED_FOR_ONE)
+                    for info in islice(live.list(), files * LISTED_FOR_ONE)
                 ),
             )
 

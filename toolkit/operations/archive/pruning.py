@@ -19,6 +19,7 @@ from toolkit.engines import connect
 from toolkit.engines.portable.connection import check_schema
 from toolkit.errors import StoreError, UnknownNameError
 from toolkit.operations.archive.backends import Backends
+from toolkit.operations.archive.collecting import LISTED_FOR_ONE
 from toolkit.operations.archive.listing import ahead_of_time
 from toolkit.operations.archive.prune_values import KeptMoves, PruneResult, SnapshotVerdict
 from toolkit.operations.archive.refusals import refusal_told
@@ -172,8 +173,17 @@ class Pruning(Struct):
             lock.require()
             self.archive.remove(keys)
             self.progress.advance(len(keys))
+        self.archive.require_removed(self._perhaps_left(plan))
         self._forget_damage()
         self.archive.store.remove_unfinished(dt.datetime.now(dt.UTC) - LOCK_TTL)
+
+    def _perhaps_left(self, plan: PruneResult) -> Iterator[str]:
+        """Of the objects that were removed those that are listed still; all, where a listing would cost more."""
+        if plan.removed_objects * LISTED_FOR_ONE < plan.kept_objects:
+            return (key for keys in self._in_lots() for key in keys)
+        listed = (info.key for info in self.archive.objects()) if plan.removed_objects else iter(())
+        gone = f"SELECT 1 FROM object WHERE key = ? AND {_GOES}"
+        return (key for key in listed if self.catalogue.one(gone, key) is not None)
 
     def _origins(self, snapshots: Sequence[Header]) -> Origins:
         headers = [*snapshots, *(header for header, _ in self.archive.moved())]

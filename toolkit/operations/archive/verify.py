@@ -18,6 +18,8 @@ from toolkit.core.progress import Progress, Silent
 from toolkit.errors import DamagedObjectError, EncryptionError, MissingObjectError, StoreError
 from toolkit.operations.archive import collecting
 from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends, open_archive
+from toolkit.operations.archive.counting import SCHEMA as COUNTING
+from toolkit.operations.archive.counting import note_named
 from toolkit.operations.archive.dangling import examine_rows
 from toolkit.operations.archive.lacking import Incomplete, incomplete
 from toolkit.operations.archive.listing import damaged_manifests
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _SCHEMA = (
     collecting.SCHEMA
+    + COUNTING
     + """
 -- What snapshots name, each object once; `stored` is its size as zstd. `outcome` is empty as long as all is well.
 CREATE TABLE wanted (key TEXT PRIMARY KEY, size INTEGER, stored INTEGER, outcome TEXT, reason TEXT) WITHOUT ROWID;
@@ -195,8 +198,10 @@ class _Verification(Struct, dict=True):
         return count, int(size), good
 
     def _want(self, snapshot: str) -> None:
-        rows = ((entry.address.key, entry.size, entry.stored) for entry in self.archive.entries(snapshot))
-        self.catalogue.run_many("INSERT OR IGNORE INTO wanted (key, size, stored) VALUES (?, ?, ?)", rows)
+        problem = note_named(self.archive, self.catalogue, snapshot)
+        if problem is not None:
+            self.broken.append(Finding(Outcome.DAMAGED_MANIFEST, object=snapshot, reason=problem))
+        self.catalogue.run("INSERT OR IGNORE INTO wanted (key, size, stored) SELECT key, size, stored FROM named")
 
     def compare(self) -> None:
         """Look for every wanted object in the listing; those that are not as they should be are looked at singly."""
@@ -217,7 +222,7 @@ class _Verification(Struct, dict=True):
         if present == expected:
             return key, None, None
         # One that was repaired may be larger or smaller as zstd than it was.
-        if address.compressed and self._problem(address) is None:
+        if address.compressed and self._problem(address, size=size) is None:
             return key, None, None
         # Of an encrypted object, the size of its content is told, which one that is cut off may have none of.
         found = f"{present} bytes" if present >= 0 else "it is cut off"
@@ -228,11 +233,11 @@ class _Verification(Struct, dict=True):
         where = "FROM wanted WHERE outcome IS NULL"
         count, size = self.catalogue.one(f"SELECT count(*), total(size) {where}")
         self.progress.files("read", count, int(size))
-        rows = self.catalogue.pages(f"SELECT key {where} AND key > ? ORDER BY key")
+        rows = self.catalogue.pages(f"SELECT key, size {where} AND key > ? ORDER BY key")
         stop = Stop()
         marked = {address.key for address in self.archive.damaged()}
         healed = []
-        for key, outcome, reason in in_parallel(lambda row: self._read(row[0], stop), rows, self.jobs, stop):
+        for key, outcome, reason in in_parallel(lambda row: self._read(row, stop), rows, self.jobs, stop):
             self._note([(key, outcome, reason)])
             self.progress.advance_file(1, 0)
             if outcome is None and key in marked and (address := address_of(key)):
@@ -240,18 +245,22 @@ class _Verification(Struct, dict=True):
         if healed:
             self.archive.mark_whole(healed)
 
-    def _read(self, key: str, stop: Stop) -> tuple[str, Outcome | None, str | None]:
+    def _read(self, row: tuple[str, int], stop: Stop) -> tuple[str, Outcome | None, str | None]:
+        key, size = row
         address = address_of(key)
         assert address is not None
-        problem = self._problem(address, stop)
+        problem = self._problem(address, stop, size)
         if problem is not None and problem[0] is Outcome.CORRUPT:
             self.archive.mark_damaged(address)
         return (key, *(problem or (None, None)))
 
-    def _problem(self, address: Address, stop: Stop | None = None) -> tuple[Outcome, str] | None:
-        chunks = self.archive.read(address)
+    def _problem(
+        self, address: Address, stop: Stop | None = None, size: int | None = None
+    ) -> tuple[Outcome, str] | None:
+        chunks, count = self.archive.read(address), 0
         try:
             for chunk in chunks if stop is None else stop.watched(chunks):
+                count += len(chunk)
                 if stop is not None:
                     self.progress.advance_file(0, len(chunk))
         except MissingObjectError:
@@ -260,6 +269,9 @@ class _Verification(Struct, dict=True):
             return Outcome.CORRUPT, error.problem
         except StoreError as error:
             return Outcome.UNREADABLE, error.problem
+        if size not in (None, count):
+            # The content is what its name says: the manifest is wrong.
+            return Outcome.SIZE_DIFFERS, f"its content has {count} bytes, and a manifest says {size}"
         return None
 
     def _note(self, found: Iterable[tuple[str, Outcome | None, str | None]]) -> None:
