@@ -5,7 +5,7 @@ from __future__ import annotations
 from toolkit.core.adapters.arrays import ArrayAdapter, NestedAdapter
 from toolkit.core.adapters.binary import BytesAdapter, UuidAdapter
 from toolkit.core.adapters.documents import FileAdapter, JsonAdapter
-from toolkit.core.adapters.native import CalendarIntervalAdapter, NativeAdapter, StoredAdapter, TimetzAdapter
+from toolkit.core.adapters.native import CalendarIntervalAdapter, NativeAdapter, TimetzAdapter
 from toolkit.core.adapters.numbers import (
     BoolAdapter,
     DecimalAdapter,
@@ -15,6 +15,7 @@ from toolkit.core.adapters.numbers import (
     Int64Adapter,
     SingleAdapter,
 )
+from toolkit.core.adapters.stored import StoredAdapter
 from toolkit.core.adapters.texts import CiphertextAdapter, EnumAdapter, TextAdapter
 from toolkit.core.adapters.times import (
     DateAdapter,

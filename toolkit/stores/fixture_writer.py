@@ -41,7 +41,7 @@ _COPIED = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # What columns hold that JSON does not say: most of it is text there, and another database has other types for it.
 _TOLD = AS_TEXT | {
-    *(Kind.NESTED, Kind.UUID, Kind.BOOL, Kind.DECIMAL),
+    *(Kind.NESTED, Kind.UUID, Kind.BOOL, Kind.DECIMAL, Kind.STORED),
     *(Kind.TIMESTAMP, Kind.TIMESTAMPTZ, Kind.DATE, Kind.TIME),
 }
 

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 
 from toolkit.core.adapters.built_in import Parser
 from toolkit.core.adapters.texts import TextAdapter
-from toolkit.core.engine_type import EngineType, StorageType
+from toolkit.core.engine_type import EngineType
 from toolkit.core.logical import Kind, LogicalType, logical_type
 
 _MICROSECONDS = 1_000_000
@@ -45,55 +45,6 @@ class NativeAdapter(TextAdapter):
         if isinstance(declared, postgresql.DOMAIN):
             return logical_type(declared.data_type)
         return None if isinstance(declared, sqltypes.TypeDecorator) else LogicalType(cls.kind)
-
-
-_OF_CLASS: dict[frozenset[str], Kind] = {
-    frozenset({"integer"}): Kind.INT64,
-    frozenset({"real"}): Kind.FLOAT64,
-    frozenset({"text"}): Kind.TEXT,
-    frozenset({"blob"}): Kind.BYTES,
-}
-
-
-class StoredAdapter(TextAdapter):
-    """Whatever a column holds: a sign of its class, and its text.
-
-    `i` is an integer, `r` a double by its shortest digits, `t` a text, or what an engine writes of any type of its
-    own; `b` are the hexadecimal digits of bytes, `x` those of a text that is no UTF-8.
-    """
-
-    kind = Kind.STORED
-    in_arrays = False
-
-    @classmethod
-    def recognise(cls, declared: sqltypes.TypeEngine[Any]) -> LogicalType | None:
-        """Values of several classes; those of a single one have its type."""
-        if not isinstance(declared, StorageType):
-            return None
-        return LogicalType(cls.kind if declared.is_odd else _OF_CLASS.get(declared.classes, cls.kind))
-
-    def from_python(self, value: Any) -> Any:
-        """A number, a text, or bytes, as drivers have them."""
-        if isinstance(value, bytes):
-            return f"b{value.hex().upper()}"
-        if isinstance(value, float):
-            return f"r{value!r}"
-        return f"i{value}" if isinstance(value, int) else f"t{value}"
-
-    def to_python(self, value: Any) -> str | bytes:
-        """What was stored, numbers as their text."""
-        return bytes.fromhex(value[1:]) if value[0] in "bx" else str(value[1:])
-
-    def json_value(self, value: Any) -> Any:
-        """What was stored, for a message."""
-        match value[0]:
-            case "i":
-                return int(value[1:])
-            case "r":
-                return float(value[1:])
-            case "t":
-                return value[1:]
-        return f"x'{value[1:]}'"
 
 
 class TimetzAdapter(TextAdapter):

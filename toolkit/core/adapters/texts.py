@@ -25,7 +25,7 @@ class TextAdapter(BuiltIn):
     carrier = Kind.TEXT
     storage = pa.string()
     parser = Parser(same, "a string", str)
-    json_type = str
+    json_type: ClassVar[Any] = str
     plain: ClassVar[type | None] = str
     in_arrays = True
 

@@ -197,7 +197,9 @@ def _measure(rows: int, found: Mapping[str, Any], of: Declared, has_odd: bool) -
         forms = {"timestamp with zone" if of.has_zone else _FORMS[of.family]: filled}
     least, greatest, scale = found.get("least"), found.get("greatest"), found.get("scale")
     scale = None if scale is not None and scale > _DIGITS else (scale or 0)
-    has_digits = "scale" in found and least is not None and scale is not None
+    # Where it is not known yet that all are numbers, the greatest may be a text: then it is measured again.
+    are_numbers = isinstance(least, int | float) and isinstance(greatest, int | float)
+    has_digits = "scale" in found and are_numbers and scale is not None
     return ColumnMeasure(
         rows,
         rows - filled,

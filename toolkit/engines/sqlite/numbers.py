@@ -93,7 +93,7 @@ def decimal_form(type_: LogicalType, value: Decimal | str) -> float | int | byte
     if type_.precision is not None:
         if abs(number) < Decimal(10) ** 15 and _at_scale(type_, back) == number:
             return double
-    elif repr(double) == str(value):
+    elif repr(double) == str(value) or (abs(number) < 1 and format(back, "f") == format(number, "f")):
         return double
     return str(value).encode() if isinstance(value, str) else format(number, "f").encode()
 

@@ -69,6 +69,15 @@ def _texts(forms: Mapping[str, str]) -> dict[str, str]:
 _IS_BYTES = {AS_BYTES: "typeof({c}) = 'blob'"}
 # Bytes of a number are one that no number here is, or it would be written as that.
 _IS_NUMBER = "typeof({c}) <> 'blob' OR CAST(CAST(CAST({c} AS TEXT) AS NUMERIC) AS TEXT) <> CAST({c} AS TEXT)"
+# Only such a column makes a number of a text. Of others, an integer would come back as a double, and -0.0 as bytes.
+_MAKES_NUMBERS = "{c} = (CAST({c} AS TEXT) || '')"
+_COMES_BACK = f"typeof({{c}}) NOT IN ('real', 'text') OR typeof({{c}}) = 'real' AND ({{c}} <> 0 OR {_MAKES_NUMBERS})"
+_IS_DOUBLE = f"({_IS_NUMBER}) AND ({_COMES_BACK}) AND (typeof({{c}}) <> 'integer' OR {_MAKES_NUMBERS})"
+# Larger ones are written as the bytes of their digits, and so are documents that are numbers, but for integers.
+_IS_DECIMAL = f"({_IS_NUMBER}) AND ({_COMES_BACK}) AND (typeof({{c}}) <> 'real' OR abs({{c}}) < 1e15)"
+_IS_DOCUMENT = (
+    "typeof({c}) = 'text' OR typeof({c}) = 'integer' AND {c} BETWEEN -999999999999999999 AND 999999999999999999"
+)
 _ZONELESS = (*_MOMENTS, _DAY)
 FORMS: Mapping[Kind, Mapping[str, str]] = {
     Kind.UUID: {
@@ -88,10 +97,10 @@ FORMS: Mapping[Kind, Mapping[str, str]] = {
         name: f"typeof({{c}}) = 'text' AND {{c}} COLLATE BINARY IN ('{one}', '{other}')"
         for name, (one, other) in TRUTHS.items()
     },
-    Kind.DECIMAL: {"": _IS_NUMBER},
-    Kind.FLOAT64: {"": _IS_NUMBER},
+    Kind.DECIMAL: {"": _IS_DECIMAL},
+    Kind.FLOAT64: {"": _IS_DOUBLE},
     Kind.TEXT: {"": "typeof({c}) <> 'blob'"} | _IS_BYTES,
-    Kind.JSON: {"": "typeof({c}) <> 'blob'"} | _IS_BYTES,
+    Kind.JSON: {"": _IS_DOCUMENT} | _IS_BYTES,
 }
 """By kind and form, the condition, in SQL, of a value `{c}` that stands in it; the usual form has no name."""
 

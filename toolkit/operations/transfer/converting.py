@@ -49,7 +49,7 @@ class Conversions(Struct, frozen=True):
         converted = self.of(spec)
         if not converted:
             return spec
-        columns = [_as_stored(column) if column.name in converted else column for column in spec.columns]
+        columns = [as_stored(column) if column.name in converted else column for column in spec.columns]
         return replace(spec, columns=tuple(columns))
 
     def of(self, spec: TableSpec) -> dict[str, Conversion]:
@@ -125,7 +125,8 @@ class Conversions(Struct, frozen=True):
                 yield TransferWarning(CONVERTED, spec.name, reason, column, lost[column])
 
 
-def _as_stored(column: ColumnSpec) -> ColumnSpec:
+def as_stored(column: ColumnSpec) -> ColumnSpec:
+    """The column with its values as they are stored, of whatever class."""
     return replace(column, type=_STORED, declared=sa.types.NullType())
 
 
