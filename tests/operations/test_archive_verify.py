@@ -265,9 +265,10 @@ def test_latest_is_no_older_snapshot_in_place_of_one_that_cannot_be_read(world: 
     # One by a clock that was ahead is no newer than what was made after it.
     now = dt.datetime.now(dt.UTC)
     with world.archive_of({"b": b"B"}, at=now + dt.timedelta(days=900)):
-        (manifests / f"{readable}.jsonl.zst").rename(
-            manifests / f"{new_snapshot_id(now + dt.timedelta(hours=1))}.jsonl.zst"
-        )
+        damaged = manifests / f"{new_snapshot_id(now + dt.timedelta(hours=1))}.jsonl.zst"
+        (manifests / f"{readable}.jsonl.zst").rename(damaged)
+        # Written last: of one that the store has had for longer, that one would be newer.
+        damaged.touch()
         with pytest.raises(StoreError, match="the latest that can be read is"):
             world.verify("latest")
     for each in manifests.iterdir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -99,11 +100,8 @@ def dump_data(
 
     form = FileForm(Format(format_), Compression(compress))
     require_place("dump-data", tables, directory)
-    is_standard = directory == STANDARD
-    if is_standard and (as_json or which["attachments"]):
-        raise click.UsageError("--dir - writes the rows alone: leave out --json and --attachments.")
-    if is_standard and closure:
-        raise click.UsageError("--dir - is for one table: a closure needs a directory.")
+    if is_standard := directory == STANDARD:
+        _require_rows_alone(ctx.params)
     with (
         place_of(directory, tables, output=script_stream() if is_standard else None) as into,
         results_on_stderr() if is_standard else nullcontext(),
@@ -124,3 +122,11 @@ def dump_data(
         done = "" if dry_run else f"The files are written to {result.directory}"
         report(result, show_dump, as_json=as_json, done=done)
     return EXIT_DIFFERENT if result.attachments and result.attachments.problems else 0
+
+
+def _require_rows_alone(given: Mapping[str, Any]) -> None:
+    """Refuse what standard output has no place for beside the rows of a table."""
+    if given["as_json"] or given["attachments"]:
+        raise click.UsageError("--dir - writes the rows alone: leave out --json and --attachments.")
+    if given["closure"]:
+        raise click.UsageError("--dir - is for one table: a closure needs a directory.")

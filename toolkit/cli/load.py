@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
@@ -18,6 +18,9 @@ from toolkit.cli.options import (
     transfer_options,
 )
 from toolkit.cli.project_options import BY_DEFAULT, general_options, tables_from_option
+
+if TYPE_CHECKING:
+    from toolkit.operations.fixtures.attachments import AttachmentMode
 
 
 @click.command("load-data")
@@ -71,10 +74,6 @@ def load_data(
     directory: str | None,
     format_: str | None,
     mode: str | None,
-    match: dict[str, tuple[str, ...]],
-    set_values: dict[str, str],
-    ignore_revision: bool,
-    as_stored: bool,
     no_attachments: bool,
     overwrite_attachments: bool,
     dry_run: bool,
@@ -94,18 +93,13 @@ def load_data(
     from toolkit.cli.output import input_stream, report
     from toolkit.cli.progress import progress_on_stderr
     from toolkit.cli.render import show_transfer
-    from toolkit.operations.fixtures.attachments import AttachmentMode
     from toolkit.operations.fixtures.dump import Format
     from toolkit.operations.fixtures.load import load_data as run
     from toolkit.operations.fixtures.one_table import STANDARD, place_of, require_place
 
-    if no_attachments and overwrite_attachments:
-        raise click.UsageError("Give either --no-attachments or --overwrite-attachments, not both.")
+    attachments = _attachment_mode(leave=no_attachments, overwrite=overwrite_attachments)
     if format_ and directory != STANDARD:
         raise click.UsageError("--format is only for standard input (--dir -): a file's name says its format.")
-    attachments = AttachmentMode.PUT
-    if no_attachments or overwrite_attachments:
-        attachments = AttachmentMode.LEAVE if no_attachments else AttachmentMode.OVERWRITE
     options = make_options(no_verify, batch_rows, commit_every, mode or ctx.obj.load.mode, hold_triggers=hold_triggers)
     require_place("load-data", tables, directory)
     given = input_stream() if directory == STANDARD else None
@@ -116,11 +110,7 @@ def load_data(
             target,
             tables,
             directory=files,
-            match=match,
-            set_values=set_values,
             dry_run=dry_run,
-            ignore_revision=ignore_revision,
-            as_stored=as_stored,
             options=options,
             attachments=attachments,
             progress=progress,
@@ -129,3 +119,13 @@ def load_data(
     result = replace(result, source="standard input") if directory == STANDARD else result
     done = "" if dry_run else f"The rows are written to {result.target} and committed"
     report(result, show_transfer, as_json=as_json, done=done)
+
+
+def _attachment_mode(*, leave: bool, overwrite: bool) -> AttachmentMode:
+    from toolkit.operations.fixtures.attachments import AttachmentMode
+
+    if leave and overwrite:
+        raise click.UsageError("Give either --no-attachments or --overwrite-attachments, not both.")
+    if leave:
+        return AttachmentMode.LEAVE
+    return AttachmentMode.OVERWRITE if overwrite else AttachmentMode.PUT

@@ -174,12 +174,7 @@ def copy_files(
     size = 0
     problems: list[str] = []
     with Catalogue(_SCHEMA) as catalogue:
-        for spec in (narrow(each) for each in specs if file_columns(each)):
-            catalogue.run_many(
-                "INSERT OR IGNORE INTO file (backend, path, is_archived, origin, target, properties) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                map(run.noted, references_of(read_cells(origin, spec), problems)),
-            )
+        _note_files(run, catalogue, origin, specs, problems)
         archived = set_archived_aside(catalogue)
         _require_backends(run, catalogue)
         _refuse_collisions(catalogue)
@@ -197,6 +192,17 @@ def copy_files(
                 size += done.bytes
             progress.advance(1)
     return FileCopy(run.name, files, counts["copied"], size, counts["there"], tuple(sorted(problems)), archived)
+
+
+def _note_files(
+    run: _Copy, catalogue: Catalogue, origin: Connection, specs: Sequence[TableSpec], problems: list[str]
+) -> None:
+    for spec in (narrow(each) for each in specs if file_columns(each)):
+        catalogue.run_many(
+            "INSERT OR IGNORE INTO file (backend, path, is_archived, origin, target, properties) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            map(run.noted, references_of(read_cells(origin, spec), problems)),
+        )
 
 
 def _opened(config: Config, store: str) -> ObstoreBackend:

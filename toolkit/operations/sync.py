@@ -25,13 +25,10 @@ from toolkit.engines.portable.as_stored import carried_as_stored
 from toolkit.engines.portable.connection import refuse_schema, require_columns
 from toolkit.engines.portable.lossy import require_exact
 from toolkit.errors import (
-    EXIT_DIFFERENT,
     ConfigurationError,
     KeylessRowsError,
     MissingParentError,
     RefusedRowError,
-    RevisionMismatchError,
-    SchemaMismatchError,
     ToolkitError,
     UniqueConflictError,
     UnrepresentableValueError,
@@ -41,6 +38,7 @@ from toolkit.operations.migrations.revisions import exists, require_one_revision
 from toolkit.operations.reflection.project import Chosen
 from toolkit.operations.reflection.requested_tables import Wanted
 from toolkit.operations.transfer.conversion_options import conversions
+from toolkit.operations.transfer.deletes import guarding_schema
 from toolkit.operations.transfer.matching import matches
 from toolkit.operations.transfer.misfits import telling_all_misfits
 from toolkit.operations.transfer.options import Options
@@ -61,6 +59,7 @@ if TYPE_CHECKING:
     from toolkit.config import Config, Database
     from toolkit.core.inspection import Inspection
     from toolkit.core.renames import Renames
+    from toolkit.engines.catalogue import RunningTransaction
     from toolkit.engines.contract import Connection
     from toolkit.operations.project import Project
     from toolkit.operations.transfer.converting import Conversions
@@ -186,7 +185,7 @@ class _Sync(Struct, frozen=True):
     def done(self) -> SyncResult:
         """Look at the source, copy its files, and transfer its rows."""
         removes, progress = self.options.mode.removes, self.progress
-        with _guarding(removes), self._origin() as origin:
+        with guarding_schema(removes), self._origin() as origin:
             elsewhere, specs = self.elsewhere, [spec.at_source for spec in self.specs]
             origin.lock_tables(specs, progress)
             if self.staging is not None:
@@ -202,22 +201,7 @@ class _Sync(Struct, frozen=True):
             views = told_views(origin, specs, progress)
             is_known = lacking or self.project.is_reflected
             left = () if is_known else unmodelled(origin, self.project, specs, named=self.named)
-            request = Transfer(
-                DatabaseOrigin(elsewhere.source(origin, self.conversions), elsewhere.specs, self.match),
-                self.target,
-                elsewhere.specs,
-                self.options,
-                self.dry_run,
-                lacking,
-                self.since,
-                running,
-                self.values,
-                files=self.rejects,
-                rejects=self.rejects,
-                excluded=self.chosen.excluded,
-                sample=self.sample,
-                exclude_columns=self.chosen.wanted.exclude_columns,
-            )
+            request = self._request(origin, elsewhere, lacking, running)
             with telling_forms(origin, specs), self._telling(origin, elsewhere):
                 if not lacking and self.rejects is None:
                     require_exact(origin, map(self.conversions.stored, specs))
@@ -234,6 +218,30 @@ class _Sync(Struct, frozen=True):
         warnings = (*self.chosen.warnings, *views, *left, *told, *masked)
         done = transferred(self.source.name, request, found, self.started, copied, warnings)
         return replace(done, renamed=elsewhere.shown, inspection=seen)
+
+    def _request(
+        self,
+        origin: Connection,
+        elsewhere: Elsewhere,
+        lacking: Sequence[str],
+        running: Sequence[RunningTransaction],
+    ) -> Transfer:
+        return Transfer(
+            DatabaseOrigin(elsewhere.source(origin, self.conversions), elsewhere.specs, self.match),
+            self.target,
+            elsewhere.specs,
+            self.options,
+            self.dry_run,
+            lacking,
+            self.since,
+            running,
+            self.values,
+            files=self.rejects,
+            rejects=self.rejects,
+            excluded=self.chosen.excluded,
+            sample=self.sample,
+            exclude_columns=self.chosen.wanted.exclude_columns,
+        )
 
     def _origin(self) -> AbstractContextManager[Connection]:
         """The source: as its tables were found, where it is open."""
@@ -376,17 +384,6 @@ def _rejects(directory: Path | str | None, names: Renames | None, **others: obje
     from toolkit.operations.transfer.rejects import Rejects
 
     return Rejects.into(directory, names, others)
-
-
-@contextmanager
-def _guarding(deletes: bool) -> Iterator[None]:
-    """Where rows would be deleted, a schema that does not fit is a guard's refusal, and has its exit code."""
-    try:
-        yield
-    except (RevisionMismatchError, SchemaMismatchError) as error:
-        if deletes:
-            error.exit_code = EXIT_DIFFERENT
-        raise
 
 
 def _require_two(source: Database, target: Database) -> None:

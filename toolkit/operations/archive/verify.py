@@ -105,26 +105,39 @@ def verify(
         return _without_key(watch(config.store(store), read_data, jobs, progress or Silent()), read_data, started)
     with Catalogue(_SCHEMA) as catalogue:
         run = _Verification(archive, catalogue, jobs, progress or Silent())
-        chosen = run.read_snapshots(snapshot)
-        run.compare()
-        if read_data:
-            run.read_objects()
-        findings = [*run.broken, *run.findings(chosen)]
-        chosen = [each for each in chosen if each not in run.pruned]
-        lacking = run.incomplete(chosen)
-        pushes = run.pushes_meanwhile() if snapshot is None else []
-        if snapshot is None:
-            findings += run.orphans(told=not pushes and not run.broken)
-        count, size, good = run.totals()
-        database = None
-        if source is not None:
-            database = config.database(source)
-            metadata, backends = load_models(config.of(source)), Backends(config, store)
-            run.progress.step(f"rows of {database.name}")
-            findings += examine_rows(catalogue, archive, backends, database, metadata, jobs, run.progress)
+        return _verified(run, config, snapshot, store, source, read_data, started)
+
+
+def _verified(
+    run: _Verification,
+    config: Config,
+    snapshot: str | None,
+    store: str,
+    source: str | None,
+    read_data: bool,
+    started: float,
+) -> VerifyResult:
+    """What a verification finds, of the archive and, with `source`, of that database's rows."""
+    chosen = run.read_snapshots(snapshot)
+    run.compare()
+    if read_data:
+        run.read_objects()
+    findings = [*run.broken, *run.findings(chosen)]
+    chosen = [each for each in chosen if each not in run.pruned]
+    lacking = run.incomplete(chosen)
+    pushes = run.pushes_meanwhile() if snapshot is None else []
+    if snapshot is None:
+        findings += run.orphans(told=not pushes and not run.broken)
+    count, size, good = run.totals()
+    database = None
+    if source is not None:
+        database = config.database(source)
+        metadata, backends = load_models(config.of(source)), Backends(config, store)
+        run.progress.step(f"rows of {database.name}")
+        findings += examine_rows(run.catalogue, run.archive, backends, database, metadata, run.jobs, run.progress)
     elapsed, rows_of = time.perf_counter() - started, None if database is None else database.name
     return VerifyResult(
-        archive.name,
+        run.archive.name,
         tuple(chosen),
         read_data,
         rows_of,
@@ -135,7 +148,7 @@ def verify(
         tuple(pushes),
         elapsed,
         lacking,
-        archive.store.requests,
+        run.archive.store.requests,
     )
 
 

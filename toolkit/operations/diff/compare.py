@@ -141,14 +141,7 @@ def diff(
             structs.replace(table, rows=tuple(differences(rows)))
             for table, differences in comparison.tables(where, columns, where_source)
         )
-        return DiffResult(
-            comparison.source.name,
-            comparison.target.name,
-            found,
-            time.perf_counter() - started,
-            comparison.warnings,
-            comparison.renamed,
-        )
+        return comparison.result(found, time.perf_counter() - started)
 
 
 class Differences(Struct, frozen=True):
@@ -210,6 +203,10 @@ class Comparison:
     def warnings(self) -> tuple[TransferWarning, ...]:
         """What was not compared, what conversions changed, and what was masked, in the tables so far."""
         return (*self.unmodelled, *self._told, *self._masking.warnings)
+
+    def result(self, found: tuple[TableDiff, ...], seconds: float) -> DiffResult:
+        """What was found in all tables."""
+        return DiffResult(self.source.name, self.target.name, found, seconds, self.warnings, self.renamed)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -89,21 +89,12 @@ def diff_sql(
         parts = [_sorted_out(each, comparison) for _, each in compared if each.spec.key]
         require_written_keys(comparison.target, [spec for spec, changes in parts if _rewrites(changes)])
         values = comparison.values_to_set(set_values or {}, [spec for spec, _ in parts])
-        writer = _Writer(comparison, parts, values, progress or Silent())
         # Of a database given by its URL neither host nor path is told.
         one, other = (_shown(name) if name in config.databases else "a database" for name in (source, target))
-        with whole_file(script) as file:
-            for part in writer.parts(one, other, [each.place for each in comparison.unmodelled]):
-                file.write(part)
+        writer = _Writer(comparison, parts, values, progress or Silent())
+        writer.write(script, one, other)
         found = tuple(structs.replace(table, rows=tuple(differences(rows))) for table, differences in compared)
-        return DiffResult(
-            comparison.source.name,
-            comparison.target.name,
-            found,
-            time.perf_counter() - started,
-            comparison.warnings,
-            comparison.renamed,
-        )
+        return comparison.result(found, time.perf_counter() - started)
 
 
 def _require_compared(table: TableDiff) -> None:
@@ -167,12 +158,19 @@ class _Writer:
         self._source, self._target = comparison.rows, comparison.target
         self._parts = parts
         self._plans = with_values([merge_plan(*part) for part in parts], values, self._target)
+        self._unmodelled = [each.place for each in comparison.unmodelled]
         self._progress = progress
         self._script: Script = comparison.target.script()
         self._changed_rows = 0
 
-    def parts(self, source: str, target: str, unmodelled: Sequence[str]) -> Iterator[bytes]:
-        """The script, piece by piece; `unmodelled` is what no model knows, and what it therefore leaves alone."""
+    def write(self, file: Path | IO[bytes], source: str, target: str) -> None:
+        """Write the script into a file, which is there when it is complete, or not at all."""
+        with whole_file(file) as script:
+            for part in self._text(source, target):
+                script.write(part)
+
+    def _text(self, source: str, target: str) -> Iterator[bytes]:
+        """The script, piece by piece."""
         require_values((plan for plan in self._plans if plan.inserts), self._target, triggers_fire=True)
         guard(self._plans, self._target, None)
         for spec, changes in self._parts:
@@ -181,7 +179,7 @@ class _Writer:
         waiting = self._waiting()
         tables = [_table_script(spec, changes) for spec, changes in self._parts]
         differing = [table for table in tables if table.writes + table.deletes]
-        yield from self._header(source, target, differing, unmodelled)
+        yield from self._header(source, target, differing)
         yield from statements(self._script.begin(tables))
         for spec, changes in reversed(self._parts):
             if spec.name not in waiting:
@@ -228,9 +226,7 @@ class _Writer:
                 waiting.add(plan.spec.name)
         return waiting
 
-    def _header(
-        self, source: str, target: str, tables: Sequence[TableScript], unmodelled: Sequence[str]
-    ) -> Iterator[bytes]:
+    def _header(self, source: str, target: str, tables: Sequence[TableScript]) -> Iterator[bytes]:
         script = self._script
         lines = [
             f"Makes {target} ({script.engine}) equal to {source}; written by toolkit diff --sql.",
@@ -241,7 +237,7 @@ class _Writer:
             lines.append("Triggers of these tables will run, and may change more than is written here.")
         if not tables:
             lines.append("Nothing differs.")
-        lines += [f"Not compared, because it is not in the models: {_shown(each)}" for each in unmodelled]
+        lines += [f"Not compared, because it is not in the models: {_shown(each)}" for each in self._unmodelled]
         lines += [
             f"{_shown(each.spec.name)}: {each.deletes} to delete, {each.updates} to update, {each.inserts} to insert"
             for each in tables

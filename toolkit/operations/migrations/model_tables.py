@@ -65,13 +65,7 @@ def make_tables(
             for statement in definitions:
                 connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
             if not definitions:
-                _make_schemas(connection, database, tables)
-                if not remembers:
-                    require_checks(database, tables)
-                made = [] if remembers else made_defaults(database, tables)
-                with with_made(made), with_names(made_names(database.kind.features, tables)):
-                    metadata.create_all(connection, tables)
-                database.kind.begin_numbers(connection, tables)
+                _make_of_metadata(connection, database, metadata, tables, remembers)
             if remembers:
                 remember(connection, database.kind, tables)
     except (StatementError, MigrationError) as error:
@@ -79,6 +73,18 @@ def make_tables(
             raise
         reason = _reason(error.__cause__ or error)
         raise _unmade(database, begun[-1], reason, by_models=not remembers) from error
+
+
+def _make_of_metadata(
+    connection: sa.Connection, database: Database, metadata: sa.MetaData, tables: Sequence[sa.Table], remembers: bool
+) -> None:
+    _make_schemas(connection, database, tables)
+    if not remembers:
+        require_checks(database, tables)
+    made = [] if remembers else made_defaults(database, tables)
+    with with_made(made), with_names(made_names(database.kind.features, tables)):
+        metadata.create_all(connection, tables)
+    database.kind.begin_numbers(connection, tables)
 
 
 @contextmanager

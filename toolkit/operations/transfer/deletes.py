@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,14 @@ from toolkit.core.batches import copied
 from toolkit.core.digest import digest_batches
 from toolkit.core.plan import Action, TablePlan
 from toolkit.core.tables import TableSpec, children_of, soft_delete_columns
-from toolkit.errors import DeleteGuardError, ReferencedRowsError, VerificationError
+from toolkit.errors import (
+    EXIT_DIFFERENT,
+    DeleteGuardError,
+    ReferencedRowsError,
+    RevisionMismatchError,
+    SchemaMismatchError,
+    VerificationError,
+)
 from toolkit.operations.transfer.held_triggers import firing
 
 if TYPE_CHECKING:
@@ -25,6 +33,17 @@ if TYPE_CHECKING:
 
 
 Key = tuple[Any, ...]
+
+
+@contextmanager
+def guarding_schema(deletes: bool) -> Iterator[None]:
+    """Where rows would be deleted, a schema that does not fit is a guard's refusal, and has its exit code."""
+    try:
+        yield
+    except (RevisionMismatchError, SchemaMismatchError) as error:
+        if deletes:
+            error.exit_code = EXIT_DIFFERENT
+        raise
 
 
 class DeleteLimit(Struct, frozen=True):
