@@ -18,6 +18,7 @@ from tests.operations.databases import connected, execute
 from toolkit.config import Config, Database
 from toolkit.errors import ConfigurationError, MigrationError, StatementError
 from toolkit.operations.migrations import history, migrate
+from toolkit.operations.migrations.revisions import current_revision
 
 TEMPLATES = Path(advanced_alchemy.alembic.__file__).parent / "templates"
 
@@ -219,6 +220,22 @@ op.execute("CREATE TABLE after_it (id INTEGER)")
         assert (f"CREATE TABLE {name} " in told) == (name in there)
     assert {"before", "within"} <= there
     assert "The database is as before" not in told
+
+
+@pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
+def test_what_is_recorded_is_not_told_as_to_be_undone(config: Config, tmp_path: Path, database: Database) -> None:
+    project = project_with(config, tmp_path, "own")
+    block = "with op.get_context().autocommit_block():\n        op.execute('CREATE TABLE {0} (id INTEGER)')"
+    write(project, database, "op.execute('CREATE TABLE kept (id INTEGER)')")
+    write(project, database, block.format("within"))
+    write(project, database, "raise ValueError")
+    with pytest.raises(MigrationError) as caught:
+        migrate.upgrade(database, project)
+    first, *_ = (each.revision for each in reversed(history.revisions(project)))
+    assert current_revision(database, project) == first
+    told = str(caught.value)
+    assert f"Done and recorded: upgrade {first} (by hand). This was also committed" in told
+    assert ("CREATE TABLE within" in told, "CREATE TABLE kept" in told) == (True, False)
 
 
 @pytest.mark.parametrize("failure", FAILURES)
