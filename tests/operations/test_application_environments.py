@@ -164,6 +164,35 @@ def test_an_env_py_that_is_run_is_asked(config: Config, tmp_path: Path) -> None:
     assert history.make_migrations(database, project, "two") is None
 
 
+GOING_THROUGH = """
+thing = sa.table("thing", sa.column("id"), sa.column("text"))
+op.execute("CREATE TABLE thing (id INTEGER, text VARCHAR)")
+op.execute("CREATE TABLE seen (id INTEGER)")
+op.execute("INSERT INTO thing VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+connection = op.get_bind()
+for rows in (
+    connection.execute(sa.select(thing)),
+    connection.execute(sa.text("SELECT * FROM thing")).mappings(),
+    connection.exec_driver_sql("SELECT * FROM thing"),
+    connection.execute(thing.update().values(text="d").returning(thing.c.id)),
+    connection.execute(sa.select(thing).execution_options(stream_results=True)),
+):
+    for row in rows:
+        op.execute(f"INSERT INTO seen VALUES ({row['id'] if 'id' in row else row[0]})")
+"""
+
+
+def test_a_migration_goes_through_all_rows_while_it_writes_others(
+    config: Config, tmp_path: Path, database: Database
+) -> None:
+    project = project_with(config, tmp_path, "own")
+    write(project, database, GOING_THROUGH)
+    migrate.upgrade(database, project)
+    with connected(database) as connection:
+        found = connection.execute(sa.text("SELECT id, count(*) FROM seen GROUP BY id ORDER BY id")).all()
+    assert [tuple(row) for row in found] == [(1, 5), (2, 5), (3, 5)]
+
+
 # -- what was committed ----------------------------------------------------------------------------------------
 
 
