@@ -69,6 +69,8 @@ def test_from_nothing_to_head_and_back(files: Config) -> None:
     assert upgraded.stderr == f"sqlite: upgrade {written['revision']} (first)\n"
     assert run(files, "upgrade", "--no-prompt").stdout == f"sqlite: at {written['revision']}, nothing to do\n"
     assert run(files, "show-current-revision").stdout == f"sqlite: {written['revision']} (head)\n"
+    assert run(files, "downgrade", "-1", "--no-prompt").stdout == f"sqlite: {written['revision']} -> no revision\n"
+    run(files, "upgrade")
     assert json.loads(run(files, "downgrade", "base", "--no-prompt", "--json").stdout) == {
         "schema_version": 1,
         "database": "sqlite",

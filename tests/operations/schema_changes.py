@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -101,6 +101,10 @@ CHANGES = (
     retyped("time_date", sa.DateTime(), sa.Date(), [A_MOMENT, None], [A_DAY, None]),
     retyped("longer", sa.String(5), sa.String(50), ["12345", "", "é'%:x", None]),
     retyped("unlimited", sa.String(30), sa.Text(), ["a" * 30, None]),
+    replace(
+        retyped("type_by_its_class", sa.String(30), sa.Text(), ["a" * 30, None]),
+        up="batch.alter_column('x', existing_type=sa.String, type_=sa.Text)",
+    ),
     retyped("bigger", sa.Integer(), sa.BigInteger(), [2**31 - 1, -1, None]),
     retyped("small", sa.SmallInteger(), sa.Integer(), [-32768, None]),
     retyped("whole_decimal", sa.Integer(), sa.Numeric(12, 2), [12, None], [Decimal("12.00"), None]),

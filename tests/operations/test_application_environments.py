@@ -18,6 +18,7 @@ from tests.operations.databases import connected, execute
 from toolkit.config import Config, Database
 from toolkit.errors import ConfigurationError, MigrationError, StatementError
 from toolkit.operations.migrations import history, migrate
+from toolkit.operations.migrations.revisions import current_revision
 
 TEMPLATES = Path(advanced_alchemy.alembic.__file__).parent / "templates"
 
@@ -163,6 +164,35 @@ def test_an_env_py_that_is_run_is_asked(config: Config, tmp_path: Path) -> None:
     assert history.make_migrations(database, project, "two") is None
 
 
+GOING_THROUGH = """
+thing = sa.table("thing", sa.column("id"), sa.column("text"))
+op.execute("CREATE TABLE thing (id INTEGER, text VARCHAR)")
+op.execute("CREATE TABLE seen (id INTEGER)")
+op.execute("INSERT INTO thing VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+connection = op.get_bind()
+for rows in (
+    connection.execute(sa.select(thing)),
+    connection.execute(sa.text("SELECT * FROM thing")).mappings(),
+    connection.exec_driver_sql("SELECT * FROM thing"),
+    connection.execute(thing.update().values(text="d").returning(thing.c.id)),
+    connection.execute(sa.select(thing).execution_options(stream_results=True)),
+):
+    for row in rows:
+        op.execute(f"INSERT INTO seen VALUES ({row['id'] if 'id' in row else row[0]})")
+"""
+
+
+def test_a_migration_goes_through_all_rows_while_it_writes_others(
+    config: Config, tmp_path: Path, database: Database
+) -> None:
+    project = project_with(config, tmp_path, "own")
+    write(project, database, GOING_THROUGH)
+    migrate.upgrade(database, project)
+    with connected(database) as connection:
+        found = connection.execute(sa.text("SELECT id, count(*) FROM seen GROUP BY id ORDER BY id")).all()
+    assert [tuple(row) for row in found] == [(1, 5), (2, 5), (3, 5)]
+
+
 # -- what was committed ----------------------------------------------------------------------------------------
 
 
@@ -219,6 +249,22 @@ op.execute("CREATE TABLE after_it (id INTEGER)")
         assert (f"CREATE TABLE {name} " in told) == (name in there)
     assert {"before", "within"} <= there
     assert "The database is as before" not in told
+
+
+@pytest.mark.parametrize("database", ["sqlite", "duckdb"], indirect=True)
+def test_what_is_recorded_is_not_told_as_to_be_undone(config: Config, tmp_path: Path, database: Database) -> None:
+    project = project_with(config, tmp_path, "own")
+    block = "with op.get_context().autocommit_block():\n        op.execute('CREATE TABLE {0} (id INTEGER)')"
+    write(project, database, "op.execute('CREATE TABLE kept (id INTEGER)')")
+    write(project, database, block.format("within"))
+    write(project, database, "raise ValueError")
+    with pytest.raises(MigrationError) as caught:
+        migrate.upgrade(database, project)
+    first, *_ = (each.revision for each in reversed(history.revisions(project)))
+    assert current_revision(database, project) == first
+    told = str(caught.value)
+    assert f"Done and recorded: upgrade {first} (by hand). This was also committed" in told
+    assert ("CREATE TABLE within" in told, "CREATE TABLE kept" in told) == (True, False)
 
 
 @pytest.mark.parametrize("failure", FAILURES)

@@ -24,7 +24,7 @@ from advanced_alchemy.config import (
 from advanced_alchemy.types import GUID, DateTimeUTC, EncryptedString, JsonB, StoredObject
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from tests.operations.databases import connected
+from tests.operations.databases import connected, execute
 from toolkit.config import Config, Database
 from toolkit.errors import (
     ConfigurationError,
@@ -291,6 +291,34 @@ def test_upgrade_writes_sql_without_touching_the_database(config: Config, databa
     assert ("FOREIGN KEY" in done.sql) == (database.name != "duckdb")
     assert revisions.current_revision(database, config) is None
     assert "DROP TABLE todo;" in (migrate.downgrade(database, config, "head:base", sql=True).sql or "")
+
+
+@pytest.mark.parametrize("asked", ["op.get_bind().execute(sa.text('SELECT 1')).all()", "sa.inspect(op.get_bind())"])
+def test_a_migration_that_asks_the_database_is_told_as_such_with_sql(project: Config, asked: str) -> None:
+    upgrade = f"""
+def schema_upgrades():
+    {asked}
+def schema_downgrades(): ...
+def data_upgrades(): ...
+def data_downgrades(): ...
+"""
+    write_revision(project, upgrade, "asking")
+    with pytest.raises(MigrationError, match="with --sql there is none to answer") as error:
+        migrate.upgrade(project.database("sqlite"), project, sql=True)
+    assert "asking.py, line" in str(error.value)
+
+
+def test_a_record_that_no_migration_has_is_told_as_that_of_the_database(project: Config) -> None:
+    database = project.database("sqlite")
+    make_first(project)
+    migrate.upgrade(database, project)
+    execute(database, "UPDATE alembic_versions SET version_num = 'lost'")
+    for run in (migrate.upgrade, migrate.downgrade, migrate.stamp):
+        with pytest.raises(MigrationError, match="sqlite is recorded at revision lost, which none") as error:
+            run(database, project, "head")
+        assert "stamp-migration REVISION --purge --database sqlite" in str(error.value)
+    with pytest.raises(MigrationError, match="Can't locate revision identified by 'zz'"):
+        migrate.upgrade(database, project, "zz")
 
 
 # -- a history with rows in it ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -56,11 +57,21 @@ def database() -> None:
     """Migrate, compare and drop tables."""
 
 
+class _Stepping(click.Command):
+    """A command that takes `-2` for two steps back, as Alembic's own do, and not for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The same arguments, with steps back behind all options."""
+        steps = [] if "--" in args else [each for each in args if re.fullmatch(r"-\d+", each)]
+        rest = [each for each in args if each not in steps]
+        return super().parse_args(ctx, [*rest, "--", *steps] if steps else rest)
+
+
 def command(name: str | None = None) -> Callable[[F], click.Command]:
     """A command of the group, with the options that all commands have."""
 
     def register(function: F) -> click.Command:
-        return database.command(name)(general_options(function))
+        return database.command(name, cls=_Stepping)(general_options(function))
 
     return register
 

@@ -42,7 +42,7 @@ from toolkit.engines.duckdb.migration_state import follow_sequences, has_updates
 from toolkit.engines.duckdb.rebuild import becomes_index, index_of, require_copyable, require_kept, require_rebuildable
 from toolkit.engines.duckdb.schema_inventory import Kept
 from toolkit.engines.portable.alembic_batch import follow_columns
-from toolkit.engines.portable.changed_types import require_parents, require_unique
+from toolkit.engines.portable.changed_types import instance_of, require_parents, require_unique
 from toolkit.engines.portable.literals import quoted_text
 from toolkit.engines.portable.migration_steps import CheckedSteps
 
@@ -96,6 +96,7 @@ class DuckDBImpl(CheckedSteps):
 
     def alter_column(self, table_name: str, column_name: str, *, schema: str | None = None, **options: Any) -> None:
         """In place when only the default or the comment change, or the name in a table without indexes."""
+        options |= {"type_": instance_of(options.get("type_"))}
         if not self._alters_in_place(table_name, column_name, schema=schema, **options):
             self._rebuild(table_name, schema, lambda batch: batch.alter_column(table_name, column_name, **options))
             return

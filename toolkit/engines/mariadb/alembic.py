@@ -30,7 +30,7 @@ from toolkit.engines.mariadb.dialect import is_enforced
 from toolkit.engines.mariadb.kept_column import keeping_values, locked
 from toolkit.engines.mariadb.modes import MODES, STANDARD, set_mode
 from toolkit.engines.portable.alembic_batch import identifiers
-from toolkit.engines.portable.changed_types import require_not_null, require_parents, require_unique
+from toolkit.engines.portable.changed_types import instance_of, require_not_null, require_parents, require_unique
 from toolkit.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class MariaDBImpl(MySQLImpl):
         alter = f"ALTER TABLE {self._place(table_name, schema)}"
         if type_ is not None or nullable is not None or autoincrement is not None or comment is not False:
             column = ColumnDefinition(self._asked, table_name, column_name, schema)
+            type_ = instance_of(type_)
             changes = Changes(type_, nullable, server_default, comment, autoincrement)
             statement = f"{alter} MODIFY {self._quoted(column_name)} {column.changed(changes)}"
             if nullable is False:

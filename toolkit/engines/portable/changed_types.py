@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, MetaData, Table, and_, func, inspect, literal_column, select
+from sqlalchemy.types import to_instance
 
 from toolkit.errors import MigrationError, UnrepresentableValueError
 
@@ -140,3 +141,8 @@ def _is_partial(index: Index) -> bool:
 
 def _quoted(connection: Connection, name: str) -> str:
     return connection.dialect.identifier_preparer.quote_identifier(name)
+
+
+def instance_of(type_: Any) -> Any:
+    """A type that an operation was given as its class, as Alembic takes it too; None stays None."""
+    return None if type_ is None else to_instance(type_)

@@ -29,7 +29,13 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from toolkit.core.values import shortened
-from toolkit.engines.portable.changed_types import lost_as, require_none, require_not_null, require_parents
+from toolkit.engines.portable.changed_types import (
+    instance_of,
+    lost_as,
+    require_none,
+    require_not_null,
+    require_parents,
+)
 from toolkit.engines.portable.kept_values import lost, require_members
 from toolkit.engines.postgresql.alembic_enums import EnumeratingImpl
 from toolkit.errors import MigrationError
@@ -82,7 +88,8 @@ class PostgresqlImpl(EnumeratingImpl):
         **options: Any,
     ) -> None:
         """Look at the values before; who gives `postgresql_using` has said what they become."""
-        default, of = options.get("server_default"), type_ if type_ is not None else options.get("existing_type")
+        type_, options["existing_type"] = instance_of(type_), instance_of(options.get("existing_type"))
+        default, of = options.get("server_default"), type_ if type_ is not None else options["existing_type"]
         if isinstance(of, Boolean) and isinstance(default, str | TextClause):
             options["server_default"] = _with_truth(Column("a", of, server_default=default)).server_default
         if type_ is not None and not self.as_sql:

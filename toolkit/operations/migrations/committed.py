@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
-from toolkit.operations.migrations.committed_alone import Place, Standing, listed, told_alone
+from toolkit.operations.migrations.committed_alone import Place, Standing, told_alone, told_together
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, ExceptionContext
@@ -34,8 +34,8 @@ class Committed:
     fails, what it did; Advanced Alchemy's template puts every migration into one. `transaction_per_migration` and a
     COMMIT of the migration's own end transactions, too.
 
-    Of an engine whose statements that change a schema commit by themselves, it is known after each statement what
-    `standing` is: of the statements those of the migration that is being run, for those before it are recorded.
+    Of the statements in `standing` those of migrations whose record was committed are left out: nobody has to undo
+    them. Of an engine whose statements that change a schema commit by themselves, it is known after each statement.
     """
 
     versions: str
@@ -73,8 +73,10 @@ class Committed:
 
     def record(self, step: str) -> None:
         """Hear that a migration has come to its end, and that this is recorded, in what is not committed yet."""
-        if self.is_alone:
-            self._recorded.append(step)
+        self._recorded.append(step)
+        if not self.is_alone:
+            # They are committed with the record, or not at all.
+            self._pending.clear()
 
     def told(self, revision: Place | None = None) -> str:
         """What was committed, in a sentence, with what to do about it; empty if nothing was.
@@ -85,11 +87,7 @@ class Committed:
             return ""
         if self.is_alone:
             return told_alone(self.standing, revision)
-        return (
-            f"The database is not as before: this was committed (by an autocommit_block, for example): "
-            f"{listed(self.standing.statements, _SHOWN)}. "
-            "Undo it by hand before the next run, or let the migration skip what is there already."
-        )
+        return told_together(self.standing, _SHOWN)
 
     def _forget_error(self, *_: Any) -> None:
         self._first_error = None
@@ -136,12 +134,14 @@ class Committed:
         self._recorded.clear()
 
     def _ended(self, *_: Any) -> None:
-        self.standing.statements += self._pending
-        self._pending.clear()
         if self._recorded:
             self.standing.done += self._recorded
             self._recorded.clear()
             self.standing.statements.clear()
+            if self.is_alone:
+                self._pending.clear()
+        self.standing.statements += self._pending
+        self._pending.clear()
 
 
 def _shortened(line: str) -> str:

@@ -1,4 +1,4 @@
-"""What stands of migrations that failed where statements that change a schema commit by themselves, in words."""
+"""What stands of migrations that failed after something was committed, in words."""
 
 from __future__ import annotations
 
@@ -60,6 +60,20 @@ def told_alone(standing: Standing, failed: Place | None) -> str:
             f"toolkit database stamp-migration {after}"
         )
     return " ".join(said)
+
+
+def told_together(standing: Standing, most: int) -> str:
+    """The same where a transaction has statements of all kinds, and something ended it on the way."""
+    done = f"Done and recorded: {', '.join(standing.done)}. " if standing.done else ""
+    if not standing.statements:
+        return f"The database is not as before. {done}Correct what failed and run again, which goes on from there."
+    also = "also " if standing.done else ""
+    of = ", of a migration that is not recorded" if standing.done else ""
+    return (
+        f"The database is not as before. {done}This was {also}committed (by an autocommit_block, for example){of}: "
+        f"{listed(standing.statements, most)}. "
+        "Undo it by hand before the next run, or let the migration skip what is there already."
+    )
 
 
 def listed(statements: Sequence[str], most: int) -> str:

@@ -30,6 +30,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.schema import CreateSequence, DropSequence
+from sqlalchemy.types import to_instance
 
 from toolkit.core.implicit_names import implicit_name
 from toolkit.engines.portable.alembic_batch import with_names
@@ -245,7 +246,7 @@ def _change_sequence(sequences: dict[Place, Sequence], statement: Any) -> None:
 def _alter(table: DeclaredTable, operation: ops.AlterColumnOp) -> None:
     column = table.columns[operation.column_name]
     if operation.modify_type is not None:
-        column.type = operation.modify_type
+        column.type = to_instance(operation.modify_type)
     if operation.modify_server_default is not False:
         column.server_default = Column("a", column.type, server_default=operation.modify_server_default).server_default
     if operation.modify_nullable is not None:

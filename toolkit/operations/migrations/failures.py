@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from toolkit.operations.migrations.committed import Committed
 
 
+_WAYS = {
+    "Multiple head revisions": "Join them: toolkit database merge-migrations; or run all: database upgrade heads",
+    # Back from a merge.
+    "Ambiguous walk": "There are several ways there: name the revision to stop at. See: toolkit database history",
+}
+
+
 @contextmanager
 def migrating(config: Config, committed: Committed | None = None, *, makes: bool = False) -> Iterator[None]:
     """Let migrations import the user's modules; turn their errors and Alembic's into this package's.
@@ -38,7 +45,7 @@ def migrating(config: Config, committed: Committed | None = None, *, makes: bool
         from alembic.util import CommandError
 
         if isinstance(error, CommandError):
-            refused = MigrationError(f"{str(error).rstrip('.')}.", "See: toolkit database history")
+            refused = MigrationError(f"{str(error).rstrip('.')}.", _way_past(str(error)))
             raise _add(refused, committed, error) from error
         # The lines after the first are SQLAlchemy's: the statement and its parameters, which are values.
         reason = str(error).strip().partition("\n")[0]
@@ -49,6 +56,14 @@ def migrating(config: Config, committed: Committed | None = None, *, makes: bool
             f"{as_before}Run with --debug to see where.",
         )
         raise _add(failed, committed, error) from error
+
+
+def _way_past(problem: str) -> str:
+    """What to do about an error of Alembic's."""
+    for told, advice in _WAYS.items():
+        if told in problem:
+            return advice
+    return "See: toolkit database history"
 
 
 def _add(error: ToolkitError, committed: Committed | None, cause: BaseException | None = None) -> ToolkitError:

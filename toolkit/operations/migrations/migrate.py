@@ -6,13 +6,15 @@ statements that change a schema are part of one.
 
 from __future__ import annotations
 
+import re
 import warnings
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from sqlalchemy import inspect
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import NoInspectionAvailable, SAWarning
 
 from toolkit.errors import MigrationError
 from toolkit.operations.migrations.alembic_session import (
@@ -36,8 +38,10 @@ from toolkit.operations.migrations.transactions import transaction
 from toolkit.operations.project import History, Project
 from toolkit.operations.records import is_alembic_record
 
+_UNKNOWN = re.compile("locate revision identified by '(.+)'")
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
 
@@ -263,7 +267,8 @@ def _migrate(
 ) -> Migration:
     """Run a command that changes the database, which has to be as required, or with `sql` writes down how."""
     if sql:
-        run()
+        with _without_database():
+            run()
         return Migration(session.database.name, None, None, (), session.output.getvalue())
     with session.engine.connect() as connection:
         if require is not None:
@@ -271,6 +276,40 @@ def _migrate(
         before = recorded_revision(connection, session.versions)
         # Nothing is held, but DuckDB's file stays open: to open it takes longer than all that is asked of it here.
         connection.rollback()
-        run()
+        with _known_revision(session.database.name, before):
+            run()
         after = session.recorded_revision()
     return Migration(session.database.name, before, after, tuple(session.steps))
+
+
+@contextmanager
+def _known_revision(database: str, recorded: str | None) -> Iterator[None]:
+    """Say of a record that no migration is known by, that it is the database's."""
+    from alembic.util import CommandError
+
+    try:
+        yield
+    except CommandError as error:
+        found = _UNKNOWN.search(str(error))
+        if recorded is None or found is None or found[1] not in recorded.split(", "):
+            raise
+        raise MigrationError(
+            f"{database} is recorded at revision {found[1]}, which none of the migrations here has.",
+            "Get the migration that it is (of another branch or version of the application). Or, if the tables are as "
+            f"after one of those here: toolkit database stamp-migration REVISION --purge --database {database}",
+        ) from error
+
+
+@contextmanager
+def _without_database() -> Iterator[None]:
+    """Say of a migration that asks the database something why it gets no answer."""
+    try:
+        yield
+    except (AttributeError, TypeError, NoInspectionAvailable) as error:
+        if not re.search("NoneType|MockConnection", str(error)):
+            raise
+        raise MigrationError(
+            f"A migration asks the database, and with --sql there is none to answer ({error}).",
+            "Write it with statements alone (op.execute), or if context.is_offline_mode() without asking; or run it "
+            "without --sql.",
+        ) from error
