@@ -247,3 +247,13 @@ def test_without_models_diff_masks_what_looks_personal_and_says_so(bare: Config)
     assert [(each.place, each.is_of_masking) for each in masked.warnings] == [("a.email", True)]
     assert dict(shown.tables[0].rows[0].columns) == {"email": ("new", "old")}
     assert shown.warnings == ()
+
+
+def test_what_is_no_number_in_a_column_of_decimals_is_measured_by_its_class(tmp_path: Path) -> None:
+    """Nor does the least integer of SQLite's, of which it calculates no absolute value, end the look."""
+    bare = load_config(tmp_path, {"TOOLKIT_SQLITE_URL": "sqlite:///one.sqlite3"}, "")
+    made = "CREATE TABLE t (id integer PRIMARY KEY, free numeric, fixed decimal(10, 2))"
+    execute(bare, "sqlite", made, "INSERT INTO t (free, fixed) VALUES (1.5, 1.5), ('zz', -9223372036854775807 - 1)")
+    (table,) = inspect(bare, "sqlite").tables
+    found = [column.stored.classes for column in table.columns[1:]]
+    assert found == [{"real": 1, "text": 1}, {"integer": 1, "real": 1}]

@@ -92,6 +92,9 @@ class Connection(Locking, Protocol):
     def translated(self) -> AbstractContextManager[None]:
         """Turn the driver's errors into this package's."""
 
+    def showing(self) -> AbstractContextManager[None]:
+        """Fetch texts that are to be shown, whatever their bytes."""
+
     def reason(self, error: BaseException) -> str:
         """Why a row was refused, in the database's own words."""
 

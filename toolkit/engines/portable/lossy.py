@@ -100,7 +100,7 @@ def _require_none(
         sa.case(*((condition, sa.cast(raw[name], sa.Text)) for name, condition in changed.items())),
         *(sa.cast(raw[name], sa.Text) for name in spec.shown_key),
     ).where(sa.or_(*changed.values()), connection.repository(spec).within)
-    with connection.translated():
+    with connection.translated(), connection.showing():
         # Fetched to the end: DuckDB does nothing else while a result is unfinished.
         rows = connection.sqlalchemy.execute(query.limit(1)).all()
     for column, value, *key in rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from toolkit.core.tables import TableSpec
 
@@ -20,6 +21,10 @@ class OneForm:
 
     def require_one_form(self, specs: Sequence[TableSpec]) -> None:
         """No key is stored twice."""
+
+    def showing(self) -> AbstractContextManager[None]:
+        """Every text can be fetched."""
+        return nullcontext()
 
     def told_forms(self, specs: Sequence[TableSpec]) -> Iterable[str]:
         """No value is stored in several forms."""

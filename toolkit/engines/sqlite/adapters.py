@@ -135,7 +135,7 @@ class _Integer(_Exact):
         whole = f"CAST({name} AS INTEGER)"
         exact = (
             f"(typeof({name}) = 'text' AND CAST({whole} AS TEXT) = {name} COLLATE BINARY OR "
-            f"typeof({name}) = 'real' AND abs({name}) <= {_WHOLE_DOUBLES} AND {whole} = {name})"
+            f"typeof({name}) = 'real' AND {name} BETWEEN -{_WHOLE_DOUBLES} AND {_WHOLE_DOUBLES} AND {whole} = {name})"
         )
         return [(f"CASE WHEN typeof({name}) <> 'integer' AND {exact} THEN {whole} ELSE {name} END", self.arrow)]
 

@@ -21,6 +21,7 @@ from toolkit.engines.portable.connection import unmapped_child
 from toolkit.engines.portable.table import TableRepository
 from toolkit.engines.sqlite.catalogue import constraints, stored_tables, table_facts
 from toolkit.engines.sqlite.features import FEATURES
+from toolkit.engines.sqlite.misfits import any_text
 from toolkit.engines.sqlite.parts import Watch
 from toolkit.engines.sqlite.snapshot import BUSY_STEP, CACHE_KB, LOCKED, SqliteSnapshot
 from toolkit.engines.sqlite.table import SqliteRepository
@@ -244,6 +245,10 @@ class SqliteConnection(SqliteSnapshot):
             if isinstance(error.__cause__, KeyboardInterrupt | adbc_driver_manager.NotSupportedError):
                 raise KeyboardInterrupt from error
             raise self.known_error(str(getattr(error, "orig", None) or error)) from error
+
+    def showing(self) -> AbstractContextManager[None]:
+        """Bytes, and texts that are no UTF-8, are shown as texts, too."""
+        return any_text(self.driver)
 
     def known_error(self, message: str) -> ToolkitError:
         """The error to raise in place of SQLite's."""

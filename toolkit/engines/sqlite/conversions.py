@@ -31,7 +31,8 @@ _IS_TIME = f"{{c}} GLOB '{_HOURS}*' AND time({{c}}) = substr({{c}}, 1, 8) AND " 
     "{rest}", "substr({c}, 9)"
 )
 _IS_TEXT = "typeof({c}) = 'text' AND "
-_IS_SAFE = "abs({c}) <= 9007199254740992"  # 2^53: a whole number that a double holds.
+# A whole number that a double holds, up to 2^53; SQLite's `abs` fails of the least integer.
+_IS_SAFE = f"CAST({{c}} AS NUMERIC) BETWEEN {-(2**53)} AND {2**53}"
 _KEEP = "{c}"
 # A column of the type JSON makes numbers of texts that look like one.
 _IS_JSON = (

@@ -93,7 +93,7 @@ def expected(of: Declared) -> Mapping[str, str] | None:
         whole = SOME_DIGITS if of.precision is None else of.precision - of.scale
         return {
             "integer": f"{{c}} BETWEEN {1 - 10**whole} AND {10**whole - 1}" if 0 <= whole < _LARGEST else ANY_VALUE,
-            "real": f"({' OR '.join(map(_is_rounded, scales))}) AND abs({{c}}) < 1e{whole}",
+            "real": f"({' OR '.join(map(_is_rounded, scales))}) AND {{c}} > -1e{whole} AND {{c}} < 1e{whole}",
         }
     return _EXPECTED.get(of.family)
 

@@ -72,9 +72,10 @@ _IS_NUMBER = "typeof({c}) <> 'blob' OR CAST(CAST(CAST({c} AS TEXT) AS NUMERIC) A
 # Only such a column makes a number of a text. Of others, an integer would come back as a double, and -0.0 as bytes.
 _MAKES_NUMBERS = "{c} = (CAST({c} AS TEXT) || '')"
 _COMES_BACK = f"typeof({{c}}) NOT IN ('real', 'text') OR typeof({{c}}) = 'real' AND ({{c}} <> 0 OR {_MAKES_NUMBERS})"
-_IS_DOUBLE = f"({_IS_NUMBER}) AND ({_COMES_BACK}) AND (typeof({{c}}) <> 'integer' OR {_MAKES_NUMBERS})"
+_IS_ODD_DOUBLE = "typeof({c}) <> 'blob' OR CAST({c} AS TEXT) IN ('NaN', '-0.0')"
+_IS_DOUBLE = f"({_IS_ODD_DOUBLE}) AND ({_COMES_BACK}) AND (typeof({{c}}) <> 'integer' OR {_MAKES_NUMBERS})"
 # Larger ones are written as the bytes of their digits, and so are documents that are numbers, but for integers.
-_IS_DECIMAL = f"({_IS_NUMBER}) AND ({_COMES_BACK}) AND (typeof({{c}}) <> 'real' OR abs({{c}}) < 1e15)"
+_IS_DECIMAL = f"({_IS_NUMBER}) AND ({_COMES_BACK}) AND (typeof({{c}}) <> 'real' OR {{c}} > -1e15 AND {{c}} < 1e15)"
 _IS_DOCUMENT = (
     "typeof({c}) = 'text' OR typeof({c}) = 'integer' AND {c} BETWEEN -999999999999999999 AND 999999999999999999"
 )
