@@ -42,6 +42,7 @@ sa.Table(
     sa.Column("floats", sa.ARRAY(sa.Double)),
     sa.Column("day", sa.Text),
     sa.Column("number", sa.Text),
+    sa.Column("raw", sa.Text),
 )
 sa.Table("numbered", metadata, sa.Column("id", sa.Integer, primary_key=True))
 MEASURED, NUMBERED = select_tables(metadata)
@@ -89,16 +90,28 @@ def test_text_made_of_other_types_and_floats_in_arrays_are_the_same_whatever_the
 ) -> None:
     execute(
         database,
-        "CREATE TABLE measured (id int PRIMARY KEY, floats float8[], day date, number float8)",
-        "INSERT INTO measured VALUES (1, ARRAY[0.1 + 0.2::float8], '2024-02-03', 0.1 + 0.2::float8)",
+        "CREATE TABLE measured (id int PRIMARY KEY, floats float8[], day date, number float8, raw bytea)",
+        "INSERT INTO measured VALUES (1, ARRAY[0.1 + 0.2::float8], '2024-02-03', 0.1 + 0.2::float8, '\\x00')",
     )
-    row = [[1], [[0.1 + 0.2]], ["2024-02-03"], ["0.30000000000000004"]]
+    row = [[1], [[0.1 + 0.2]], ["2024-02-03"], ["0.30000000000000004"], ["\\x00"]]
     columns = [pa.array(value, field.type) for value, field in zip(row, MEASURED.schema, strict=True)]
     batch = pa.record_batch(columns, schema=MEASURED.schema)
     with connect(database) as connection:
         repository = connection.repository(MEASURED)
         assert list(repository.read()) == [batch]
         assert repository.digest() == digest_batches(MEASURED, [batch])
+
+
+def test_blanks_that_fill_up_the_texts_of_an_array_are_no_part_of_them_whichever_way_it_is_read(config: Config) -> None:
+    database = config.database("postgres")
+    execute(database, "CREATE TABLE felt (id int, moods char(3)[], counts int[])", "INSERT INTO felt VALUES (1, '{a,b}')")
+    rows = {"id": [1], "moods": [["a", "b"]], "counts": [None]}
+    (batch,) = pa.Table.from_pydict(rows, FELT.schema).to_batches()
+    for write in (True, False):
+        with connect(database, write=write) as connection:
+            repository = connection.repository(FELT)
+            assert list(repository.read()) == [batch]
+            assert repository.digest() == digest_batches(FELT, [batch])
 
 
 def test_numbers_that_are_asked_for_are_above_those_of_both_sides(config: Config) -> None:

@@ -193,8 +193,16 @@ class _Array(PostgresAdapter):
         # may not know that type.
         return f"{name}::{self.element.wire}[]" if self.element.reads_lists else f"to_jsonb({name})::text"
 
+    def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return sa.cast(source, sa.ARRAY(sa.Text)) if self._is_padded else super().select(source)
+
     def digest(self, name: str, version: int) -> str:
-        return f"{listed(name, self.element.type)}::text"
+        return f"{listed(f'{name}::text[]' if self._is_padded else name, self.element.type)}::text"
+
+    @property
+    def _is_padded(self) -> bool:
+        """Whether elements may be of `char(n)`, whose blanks at the end are none of the value."""
+        return self.element.reads_lists and self.element.wire == "text"
 
     def _canonical(self, values: pa.Array) -> pa.Array:
         if self.element.reads_lists:

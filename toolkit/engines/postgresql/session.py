@@ -40,6 +40,8 @@ _SETTINGS = (
     # psycopg reads intervals in no other style.
     "SET LOCAL IntervalStyle = 'postgres'",
     "SET LOCAL extra_float_digits = 1",
+    # Values of other types than the model's, and of arrays, are told by their text.
+    "SET LOCAL bytea_output = 'hex'",
     "SET LOCAL standard_conforming_strings = on",
     "SET LOCAL array_nulls = on",
     "SET LOCAL transform_null_equals = off",
