@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from tests.engines.duckdb_catalogue import catalogue
-from toolkit.config import Config, load_config
+from toolkit.config import Config, Database, load_config
 from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, Numbering
 from toolkit.engines import connect
-from toolkit.errors import ToolkitError
+from toolkit.errors import DatabaseUnavailableError, StatementError, ToolkitError
 from toolkit.operations.sync import sync
 
 HOSTILE = Path(__file__).parent / "hostile_duckdb.sql"
@@ -72,6 +72,7 @@ def test_a_foreign_key_from_a_table_to_itself_is_told_and_one_to_a_table_left_ou
         connection.execute("INSERT INTO tree VALUES (1, NULL, 5)")
         connection.execute("INSERT INTO tree VALUES (2, 1, 7)")
     with connect(pair.database("one")) as one:
+        assert not any(note.table == "tree" for note in one.schema().notes), "another engine may have it"
         (alone,) = one.definitions([one.schema().metadata.tables["a_child"]])[-1:]
     assert alone == "CREATE TABLE a_child(id BIGINT PRIMARY KEY, parent INTEGER);"
     result = sync(pair, "one", "two")
@@ -107,6 +108,40 @@ def test_a_row_that_others_point_at_is_updated_but_for_its_unique_values(pair: C
     run("DELETE FROM pet", "UPDATE owner SET email = 'y' WHERE id = 1")
     with pytest.raises(ToolkitError, match="still referenced"):
         sync(pair, "one", "two", ["owner"])
+
+
+def test_a_macro_that_a_table_calls_is_asked_for_by_name_and_used_where_it_is(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with duckdb.connect(str(tmp_path / f"{name}.duckdb")) as connection:
+            connection.execute("CREATE MACRO twice(x, y := 2) AS x * y")
+    with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER DEFAULT twice(3), CHECK (twice(id) > 0))")
+        connection.execute("INSERT INTO t (id) VALUES (1)")
+    with connect(Database("one", f"duckdb:///{tmp_path}/one.duckdb")) as one:
+        statements = one.definitions([*one.schema().metadata.tables.values()])
+    with (
+        pytest.raises(StatementError, match="no function twice"),
+        connect(Database("three", f"duckdb:///{tmp_path}/three.duckdb"), write=True) as three,
+        three.translated(),
+    ):
+        three.sqlalchemy.exec_driver_sql(statements[-1])
+    with (
+        connect(Database("two", f"duckdb:///{tmp_path}/two.duckdb"), write=True) as two,
+        two.translated(),
+    ):
+        two.sqlalchemy.exec_driver_sql(statements[-1])
+
+
+def test_an_encrypted_file_is_told_as_such_with_the_way_past_it(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("SET force_mbedtls_unsafe = 'true'")
+        connection.execute(f"ATTACH '{tmp_path}/shut.duckdb' AS shut (ENCRYPTION_KEY 'secret')")
+        connection.execute("CREATE TABLE shut.t (id INTEGER)")
+    with (
+        pytest.raises(DatabaseUnavailableError, match="is encrypted, and keys of files are not known here"),
+        connect(Database("shut", f"duckdb:///{tmp_path}/shut.duckdb")),
+    ):
+        pass
 
 
 def test_sequences_go_on_from_where_they_stand_round_and_at_their_end(pair: Config, tmp_path: Path) -> None:

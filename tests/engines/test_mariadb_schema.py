@@ -109,6 +109,25 @@ def test_tables_with_history_go_again_with_a_sync_that_fails_and_numbers_of_a_se
     assert ("versioned", "id") in {(each.table, each.column) for each in found.warnings if "nextval" in each.reason}
 
 
+def test_a_default_of_a_sequence_does_not_take_numbers_from_the_database_it_came_from(config: Config) -> None:
+    server.run(
+        config.database("one").address,
+        "CREATE SEQUENCE numbers",
+        "CREATE TABLE counted (id int PRIMARY KEY DEFAULT nextval(numbers) COMMENT ' DEFAULT nextval(', "
+        "b int DEFAULT 5, `o``d%d` int NOT NULL DEFAULT (nextval(numbers) + 1000), c varchar(9) DEFAULT 'nextval(')",
+        "INSERT INTO counted () VALUES ()",
+    )
+    found = sync(config, "one", "back", tables=("counted",))
+    assert {each.column for each in found.warnings if "Sequences are not carried" in each.reason} == {"id", "o`d%d"}
+    defaults = "SELECT column_name, column_default FROM information_schema.columns WHERE table_schema = database()"
+    assert {*server.run(config.database("back").address, defaults)} == {
+        ("id", None),
+        ("b", "5"),
+        ("o`d%d", None),
+        ("c", "'nextval('"),
+    }
+
+
 def test_what_keeps_periods_apart_is_told_and_a_key_does_not_end_with_when_a_row_did(config: Config) -> None:
     server.run(
         config.database("one").address,
@@ -270,17 +289,22 @@ def test_tables_of_other_storage_engines_can_be_written_to_in_another_database_o
     server.run(
         one,
         "CREATE TABLE old (id int AUTO_INCREMENT PRIMARY KEY, a text, FULLTEXT KEY ft (a)) ENGINE=MyISAM",
+        "CREATE TABLE within (kind char(1), `n%``o` int AUTO_INCREMENT, PRIMARY KEY (kind, `n%``o`)) ENGINE=MyISAM",
+        "INSERT INTO within (kind) VALUES ('a'), ('a'), ('b')",
         "CREATE TABLE `o``d%d` (id int PRIMARY KEY) ENGINE=Aria TRANSACTIONAL=1 ROW_FORMAT=PAGE COMMENT='ENGINE=Aria'",
         "INSERT INTO old VALUES (7, 'x')",
         "INSERT INTO `o``d%d` VALUES (1)",
     )
-    told = sync(config, "one", "back", tables=("old", "o`d%d")).warnings
+    told = sync(config, "one", "back", tables=("old", "within", "o`d%d")).warnings
     assert {(each.table, each.reason.partition(":")[0]) for each in told} == {
         ("old", "ENGINE=MyISAM"),
+        ("within", "ENGINE=MyISAM"),
+        ("within", "AUTO_INCREMENT"),
         ("o`d%d", "ENGINE=Aria"),
     }
     kept = "SELECT table_name, engine, auto_increment FROM information_schema.tables WHERE table_schema = database()"
-    assert {*server.run(back, kept)} == {("o`d%d", "InnoDB", None), ("old", "InnoDB", 8)}
+    assert {*server.run(back, kept)} == {("o`d%d", "InnoDB", None), ("old", "InnoDB", 8), ("within", "InnoDB", 3)}
+    assert server.run(back, "SELECT * FROM within") == [("a", 1), ("a", 2), ("b", 1)]
 
 
 def test_a_column_takes_what_its_type_holds_though_it_has_held_less_so_far(config: Config) -> None:

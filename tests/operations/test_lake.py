@@ -36,6 +36,7 @@ from toolkit.engines.delta import log
 from toolkit.engines.delta.connection import LakeConnection
 from toolkit.engines.delta.place import Place
 from toolkit.engines.delta.tables import LakeTable
+from toolkit.engines.portable.keys import require_keys
 from toolkit.errors import (
     ConfigurationError,
     ContentionError,
@@ -47,7 +48,7 @@ from toolkit.errors import (
     UnnamedRowError,
     UnrepresentableValueError,
 )
-from toolkit.operations.diff.compare import Status, diff
+from toolkit.operations.diff.compare import diff
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.migrations.migrate import upgrade
@@ -150,12 +151,56 @@ def test_a_lake_is_read_as_it_was_by_version_and_by_time_and_not_written_then(sh
         assert [(table.table, table.changed) for table in found.tables] == [("category", 1)]
     with pytest.raises(ToolkitError, match="written into the past"):
         sync(shopping, "sqlite", f"lake@{before}", ["category"])
-    (none,) = diff(shopping, "lake@99", "lake", ["category"]).tables
-    assert none.status is Status.ONLY_IN_TARGET
+    with pytest.raises(ConfigurationError, match="has no version 99"):
+        diff(shopping, "lake@99", "lake", ["category"])
     with pytest.raises(ConfigurationError, match="keeps no versions"):
         shopping.database("sqlite@1")
     with pytest.raises(ConfigurationError, match="neither a version"):
         connect(shopping.database("lake@yesterday")).__enter__()
+
+
+def test_a_table_without_the_version_that_is_asked_for_is_not_left_out_without_a_word(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_deltalake(str(tmp_path / "lake" / name), pa.table({"id": [1]}))
+    write_deltalake(str(tmp_path / "lake" / "two"), pa.table({"id": [2]}), mode="append")
+    with connect(Database("lake", f"delta+file://{tmp_path}/lake?at=1")) as lake:
+        told = lake.schema()
+    assert [*told.metadata.tables] == ["two"]
+    assert [(note.table, note.reason, note.is_unread) for note in told.notes] == [
+        ("one", "It cannot be used: it has no version 1.", True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("delta.constraints.few", r"delta.constraints.few \(id < 3\)"), ("delta.appendOnly", "appendOnly")],
+)
+def test_what_others_have_made_a_condition_of_writing_is_not_passed_over(tmp_path: Path, name: str, told: str) -> None:
+    lake = Database("lake", f"delta+file://{tmp_path}/lake")
+    databases.create(lake, NUMBERS)
+    with connect(lake, write=True) as connection:
+        connection.repository(SPEC).upsert_many([rows(0, 2)])
+        connection.commit()
+    table = DeltaTable(str(tmp_path / "lake" / "number"))
+    if name == "delta.appendOnly":
+        table.alter.set_table_properties({name: "true"})
+    else:
+        table.alter.add_constraint({"few": "id < 3"})
+    with connect(lake, write=True) as connection:
+        connection.repository(SPEC).upsert_many([rows(0, 5, "m")])
+        with pytest.raises(StatementError, match=told):
+            connection.commit()
+    assert version(lake, "number") == table.version()
+
+
+def test_a_table_of_others_without_a_key_is_told_the_way_that_a_lake_has(tmp_path: Path) -> None:
+    write_deltalake(str(tmp_path / "lake" / "number"), pa.table({"id": [1]}))
+    with (
+        pytest.raises(SchemaMismatchError, match="no primary key") as told,
+        connect(Database("lake", f"delta+file://{tmp_path}/lake"), write=True) as lake,
+    ):
+        require_keys(lake, [SPEC])
+    assert "CREATE" not in (told.value.advice or "")
 
 
 def test_migrations_of_a_lake_are_refused_and_its_tables_are_made_from_the_models(

@@ -22,6 +22,8 @@ class Capabilities(Struct, frozen=True):
     """Columns of dates may hold what is no day: `0000-00-00`."""
     keeps_foreign_keys: bool = True
     """Tables that are made have the foreign keys of their models."""
+    takes_keys: bool = True
+    """A table that is there can be given a key by a statement."""
     has_schemas: bool = True
     """Tables may lie in schemas."""
     has_strict_types: bool = True

@@ -14,9 +14,10 @@ from toolkit.engines.catalogue import ColumnFacts, TableFacts
 from toolkit.engines.delta.adapters import LakeCodec
 from toolkit.engines.delta.features import CAPABILITIES
 from toolkit.engines.delta.filling import fill, read_part, write_part
+from toolkit.engines.delta.log import OWN
 from toolkit.engines.delta.merging import merge, rewrite, rewritings
 from toolkit.engines.delta.runs import LakeRun, runs
-from toolkit.engines.delta.session import OWN, REMEDY, LakeSession, session_of
+from toolkit.engines.delta.session import REMEDY, LakeSession, session_of
 from toolkit.engines.delta.table import LakeRepository
 from toolkit.engines.duckdb.connection import DuckDBConnection
 from toolkit.engines.portable.connection import DatabaseConnection

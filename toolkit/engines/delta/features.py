@@ -13,6 +13,7 @@ CAPABILITIES = Capabilities(
     loads_without_key=True,
     writes_types_as_text=True,
     keeps_foreign_keys=False,
+    takes_keys=False,
     has_schemas=False,
     keeps_moment=True,
 )

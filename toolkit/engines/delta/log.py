@@ -21,11 +21,16 @@ APPLICATION = "toolkit"
 """Whose transactions are counted in the log: a number is given out once."""
 DEFINITION, KEY, UNIQUE = "toolkit.definition", "toolkit.key", "toolkit.unique"
 """The table's properties that keep what Delta has no place for."""
+OWN = "toolkit_"
+"""What the names of the toolkit's own tables begin with: they have few rows, and statements write them."""
 # So many commits are looked through: some, as of who removes old files, change no row.
 _COMMITS = 5
 # What a reader of files must not pass over: of these, the rows are what the files hold.
 _UNDERSTOOD = frozenset({"timestampNtz"})
 _MAPPING = "delta.columnMapping.mode"
+# What writers have to heed: checks, no removals, and what makes the values of a column.
+_CONSTRAINT, _APPENDED = "delta.constraints.", "delta.appendOnly"
+_OF_FIELDS = (b"delta.invariants", b"delta.generationExpression", b"delta.identity.")
 
 
 class Snapshot(Struct, frozen=True):
@@ -41,6 +46,16 @@ class Snapshot(Struct, frozen=True):
     """What a commit says of the rows of just these files; nothing if somebody else has changed them since."""
     hindrance: str | None = None
     """Why its rows cannot be read here."""
+
+    def demands(self, *, removes: bool) -> list[str]:
+        """What others have made a condition of writing, which is not looked at here."""
+        found = [f"{name} ({text})" for name, text in self.properties.items() if name.startswith(_CONSTRAINT)]
+        if removes and self.properties.get(_APPENDED, "").casefold() == "true":
+            found.append(f"{_APPENDED} (no file may go)")
+        for each in self.schema:
+            names = [key.decode() for key in each.metadata or {} if key.startswith(_OF_FIELDS)]
+            found += [f"{name} of {each.name}" for name in names]
+        return found
 
 
 class Commit(Struct, frozen=True):
@@ -59,6 +74,8 @@ class Commit(Struct, frozen=True):
 
 def read(place: Place, name: str) -> Snapshot | None:
     """The table as of now, or the moment of the place; None if there was none then.
+
+    A table without the version that is asked for is no table that was not there: it is hindered.
 
     Raises:
         DatabaseUnavailableError: it cannot be read.
@@ -79,8 +96,13 @@ def read(place: Place, name: str) -> Snapshot | None:
         return None
     except (DeltaError, OSError) as error:
         if isinstance(place.moment, int) and "version" in str(error).lower():
-            return None
+            return None if name.startswith(OWN) else _without_version(place.moment)
         raise place.unreachable(error) from error
+
+
+def _without_version(version: int) -> Snapshot:
+    """What is known of a table that has no such version, or has lost its log."""
+    return Snapshot(version, 0, pa.schema([]), (), {}, hindrance=f"it has no version {version}")
 
 
 def _snapshot(table: Any) -> Snapshot:

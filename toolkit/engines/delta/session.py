@@ -35,11 +35,9 @@ if TYPE_CHECKING:
 
     from toolkit.engines.contract import Configured
 
-OWN = "toolkit_"
-"""What the names of the toolkit's own tables begin with: they have few rows, and statements write them."""
 REMEDY = (
-    "Use tables that this toolkit has made, or that hold plain columns and files without more; where a file is lost, "
-    "an earlier version may do without (NAME@VERSION)"
+    "Use tables that this toolkit has made, or that hold plain columns and files without more; where a file or a "
+    "version is lost, another may do without (NAME@VERSION; at a time, NAME@TIME, each table has a version of its own)"
 )
 """What to do about a table that cannot be used."""
 _WITHIN = ("autoinstall_known_extensions", "autoload_known_extensions", "enable_external_access")
@@ -172,7 +170,7 @@ class LakeSession:
         table = LakeTable(self.place, name, next(self._numbers), types, required, snapshot)
         table.files = list(snapshot.files) if snapshot is not None else []
         self.tables[name] = table
-        if not name.startswith(OWN):
+        if not name.startswith(log.OWN):
             table.show(self.raw)
             return table
         if snapshot is not None:
@@ -207,11 +205,14 @@ class LakeSession:
 
         Raises:
             ContentionError: somebody else has committed to the first of them; nothing was written.
-            StatementError: a commit failed behind others, which stay; they are named.
+            StatementError: one of them has conditions that are not looked at here, and nothing was written; or a
+                commit failed behind others, which stay; they are named.
         """
         changed = self._changed()
         if changed:
             self.require_commit()
+        for table in changed:
+            self._require_no_demands(table)
         done: list[str] = []
         for table in changed:
             try:
@@ -236,6 +237,17 @@ class LakeSession:
             )
         self.place.require_atomic_create()
 
+    def _require_no_demands(self, table: LakeTable) -> None:
+        if table.base is None:
+            return
+        removes = not {each.path for each in table.base.files} <= {each.path for each in table.files}
+        if demands := table.base.demands(removes=removes):
+            raise StatementError(
+                self.database,
+                f"the table {table.name} has {', '.join(demands)}, which is not heeded here: nothing was written",
+                "Take that from the table with what has set it, or write into another (--rename).",
+            )
+
     def _halfway(self, error: ToolkitError, done: list[str], names: list[str]) -> StatementError:
         rest = [name for name in names if name not in done]
         fact = error.fact.removeprefix(f"{self.database}: ").rstrip(".")
@@ -254,7 +266,7 @@ class LakeSession:
         for name in sorted(names):
             if name not in self.tables:
                 self._adopt(name, None)
-            if not name.startswith(OWN):
+            if not name.startswith(log.OWN):
                 self._take_rows(self.tables[name])
             elif self._kept.get(name) != self._content(name):
                 self._write_own(self.tables[name])
@@ -291,7 +303,7 @@ class LakeSession:
             self._log(table, partial(log.append, self.place, table.name, base, commit))
             base = self._as_of(table, base.version + 1)
         table.base = base
-        if table.name.startswith(OWN):
+        if table.name.startswith(log.OWN):
             self._kept[table.name] = self._content(table.name)
 
     def fence(self, table: LakeTable, run: str) -> None:
@@ -349,7 +361,7 @@ class LakeSession:
         if self._is_forgotten:
             self._is_forgotten = False
             for table in self.tables.values():
-                if not table.name.startswith(OWN):
+                if not table.name.startswith(log.OWN):
                     table.show(self.raw)
 
     def close(self) -> None:

@@ -57,7 +57,7 @@ class DuckDBConnection(DuckDBSession):
     def schema(self, types: TypesBy = TypesBy.DECLARATION) -> Schema:
         """All of `stored_tables` by DuckDB's own catalogue, in a few questions."""
         with self.translated():
-            return schema_of(self, stored_tables(self))
+            return schema_of(self, stored_tables(self), types)
 
     def definitions(self, tables: Sequence[sa.Table]) -> Sequence[str]:
         """The statements that make these tables once more, with all that they rest on, just as they are."""

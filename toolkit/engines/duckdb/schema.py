@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 
 from toolkit.core.engine_type import EngineType
 from toolkit.core.numbering import Numbering, have_one_numbered, numbering_info
-from toolkit.core.schema import TYPES_BY_KIND, Note, Schema
+from toolkit.core.schema import TYPES_BY_KIND, Note, Schema, TypesBy
 from toolkit.core.sql_text import clauses, tokens, unquoted
 from toolkit.core.types import Kind, logical_type
 from toolkit.core.verbatim import verbatim
@@ -87,13 +87,14 @@ def _folded(place: Place) -> Place:
     return place[0].casefold(), place[1].casefold()
 
 
-def schema_of(connection: DuckDBSession, stored: Iterable[StoredTable]) -> Schema:
-    """These tables, and what there is beside them."""
+def schema_of(connection: DuckDBSession, stored: Iterable[StoredTable], types: TypesBy) -> Schema:
+    """These tables, and what there is beside them; what a DuckDB database cannot have again, only for such a one."""
     found, metadata = _Found(connection), sa.MetaData()
     tables = {(each.schema or found.current, each.name): found.table(metadata, each) for each in stored}
     for place, table in tables.items():
         found.add_foreign_keys(table, place, tables)
-    return Schema("duckdb", metadata, tuple(found.notes()))
+    unmade = found.unmade() if types is TypesBy.STORAGE else ()
+    return Schema("duckdb", metadata, (*unmade, *found.notes()))
 
 
 class _Found:
@@ -169,12 +170,15 @@ class _Found:
                 columns = [parent.c[name] for name in row.parent_columns]
                 table.append_constraint(sa.ForeignKeyConstraint(row.columns, columns, name=row.constraint))
 
-    def notes(self) -> Iterable[Note]:
-        """What is there besides tables and what they rest on, and what cannot be made in a DuckDB database again."""
+    def unmade(self) -> Iterable[Note]:
+        """What cannot be made in a DuckDB database again."""
         for place, rows in self._constraints.items():
             for row in rows:
                 if row.kind == "FOREIGN KEY" and row.parent == row.table:
                     yield Note(self._shown(place), f"foreign key of {', '.join(row.columns)}", _OF_ITSELF)
+
+    def notes(self) -> Iterable[Note]:
+        """What is there besides tables and what they rest on."""
         for row in self._others:
             yield Note(self._shown((row.schema, row.name)), row.kind, "Only tables are carried.")
         for each in self._sequences.values():

@@ -119,6 +119,8 @@ class DuckDBSession(DatabaseConnection):
                 "If you trust the file with that, set external_access = true in the settings of this database; or make "
                 "a table of the view.",
             )
+        if found := _WITHOUT_FUNCTION.search(message):
+            return StatementError(self.name, f"there is no function {found[1]}", _MACRO_FIRST)
         for sign, fact, advice in _KNOWN_ERRORS:
             if sign in message and any(kind in message for kind in _KNOWN_KINDS):
                 path, _, number = message.partition("held in ")[2].partition(" (PID")
@@ -136,13 +138,32 @@ _OUTSIDE = re.compile(
     r"(Cannot access|Loading|Attaching|Installing)[^\n]*(disabled|forbidden)[^\n]*configuration"
     r"|Table with name [^\n]*[./][^\n]* does not exist"
 )
+_WITHOUT_FUNCTION = re.compile("Function with name (.*) does not exist!")
+# The catalogue does not tell what parameters of a macro stand for where they are not given.
+_MACRO_FIRST = (
+    "Macros are not carried. If it is one, make it there first (CREATE MACRO …), or leave out the tables that call it "
+    "(--exclude TABLE)."
+)
+_ENCRYPTED = "Cannot open encrypted database"
 _READ_ONLY = "attached in read-only mode"
-_KNOWN_KINDS = ("IO Error", "Connection Error", "Failed to commit", "Failed to create checkpoint", _READ_ONLY)
+_KNOWN_KINDS = (
+    "IO Error",
+    "Connection Error",
+    "Failed to commit",
+    "Failed to create checkpoint",
+    _READ_ONLY,
+    _ENCRYPTED,
+)
 _KNOWN_ERRORS = (
     (
         "with a different configuration",
         "{file} is open in this process already, to write or with other settings",
         "Close it there first (engine.dispose()), then run again.",
+    ),
+    (
+        _ENCRYPTED,
+        "{file} is encrypted, and keys of files are not known here",
+        "Copy it into one that is not: ATTACH both in a client of DuckDB's, then COPY FROM DATABASE … TO ….",
     ),
     ("Could not set lock on file", "{file} is open in {holder}", "Let that process close the file, then run again."),
     (_READ_ONLY, "{file} is read-only", "Give yourself write permission on it and its folder."),

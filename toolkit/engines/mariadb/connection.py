@@ -16,7 +16,7 @@ from toolkit.core.tables import ForeignKeySpec, TableSpec, child_by
 from toolkit.engines.catalogue import RunningTransaction, StoredTable, TableFacts, TableTriggers
 from toolkit.engines.contract import Script
 from toolkit.engines.mariadb import catalogue
-from toolkit.engines.mariadb.definitions import TRANSACTIONAL, definition
+from toolkit.engines.mariadb.definitions import TRANSACTIONAL, definition, inner_number, without_sequences
 from toolkit.engines.mariadb.dialect import is_enforced
 from toolkit.engines.mariadb.modes import MADE, set_mode
 from toolkit.engines.mariadb.numbers import advance
@@ -27,7 +27,7 @@ from toolkit.engines.portable.connection import unmapped_child
 from toolkit.errors import SchemaMismatchError
 
 # Options that another storage engine alone has are passed over.
-_MOVED = f"SET STATEMENT innodb_strict_mode = OFF FOR ALTER TABLE {{}} ENGINE={TRANSACTIONAL}"
+_MOVED = f"SET STATEMENT innodb_strict_mode = OFF FOR ALTER TABLE {{}} {{}}ENGINE={TRANSACTIONAL}"
 _TRIGGERS = f"""
 SELECT t.event_object_table AS place, t.trigger_name AS name, t.action_timing AS moment, t.event_manipulation AS event
 FROM information_schema.triggers AS t
@@ -93,11 +93,20 @@ class MariaDBConnection(MariaDBSession):
         quote = self.sqlalchemy.dialect.identifier_preparer.format_table
         names = {quote(table).replace("%%", "%"): table for table in tables}
         with self.translated():
-            made = [definition(self.raw, name) for name in names]
-        others = [
-            name for name, table in names.items() if table.kwargs.get("mysql_engine", TRANSACTIONAL) != TRANSACTIONAL
-        ]
-        return [set_mode(*MADE), *made, *(_MOVED.format(name) for name in others)]
+            made = [without_sequences(definition(self.raw, name), table) for name, table in names.items()]
+        others = {
+            name: inner_number(table)
+            for name, table in names.items()
+            if table.kwargs.get("mysql_engine", TRANSACTIONAL) != TRANSACTIONAL
+        }
+        moved = (
+            _MOVED.format(name, "" if number is None else f"ADD INDEX ({self._quoted(number)}), ")
+            for name, number in others.items()
+        )
+        return [set_mode(*MADE), *made, *moved]
+
+    def _quoted(self, name: str) -> str:
+        return str(self.sqlalchemy.dialect.identifier_preparer.quote_identifier(name)).replace("%%", "%")
 
     def _read_facts(self, specs: Sequence[TableSpec]) -> dict[str, TableFacts]:
         with self.translated():

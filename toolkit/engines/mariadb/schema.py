@@ -17,7 +17,7 @@ from toolkit.engines.catalogue import StoredTable
 from toolkit.engines.mariadb import rights
 from toolkit.engines.mariadb.catalogue import ROW_END
 from toolkit.engines.mariadb.column_types import is_numbered, questions, type_of, types_by_kind
-from toolkit.engines.mariadb.definitions import TRANSACTIONAL, definition
+from toolkit.engines.mariadb.definitions import TRANSACTIONAL, definition, inner_number, takes_numbers
 from toolkit.engines.mariadb.foreign_keys import foreign_keys, without_overlaps
 from toolkit.engines.mariadb.rights import quoted
 from toolkit.engines.mariadb.session import MariaDBSession
@@ -25,9 +25,9 @@ from toolkit.engines.mariadb.types import LABELS, actual_type
 from toolkit.engines.mariadb.zero_dates import condition, text_of_dates
 
 _EXACT = ("_nopad_bin", "_0900_bin")
-_SEQUENCE = re.compile(r"\b(nextval|lastval|setval)\(", re.IGNORECASE)
 _WITHOUT_SEQUENCE = "Sequences are not carried: make one there, and let the column's default name it."
 _OVERLAPS = "It is WITHOUT OVERLAPS: periods of one key may overlap there."
+_INNER = "It goes on over all rows there, not within those of one key: only MyISAM and Aria number so."
 _ONLY_TABLES = "Only tables are carried."
 
 
@@ -78,6 +78,8 @@ class _Found:
                 given = None if check.level == "Column" else check.name
                 made.append_constraint(sa.CheckConstraint(verbatim(check.clause), name=given))
         self._tell(name, row, rows, documents)
+        if (number := inner_number(made)) is not None:
+            self._notes.append(Note(name, "AUTO_INCREMENT", _INNER, number, is_of_made=not self._is_alike))
 
     def _odd(self, name: str, rows: Sequence[Any]) -> frozenset[str]:
         """The columns that hold what they do not seem to, by one pass over the rows of tables that may have some.
@@ -108,7 +110,7 @@ class _Found:
             )
         if "invisible" in extra:
             self._notes.append(Note(table, "INVISIBLE", "It is a column like others there.", row.name, is_of_made=True))
-        if _SEQUENCE.search(row.standard or ""):
+        if takes_numbers(row.standard):
             self._notes.append(Note(table, f"default {row.standard}", _WITHOUT_SEQUENCE, row.name))
         numbers = is_numbered(row)
         if numbers and logical_type(type_).kind not in INTEGER_KINDS:

@@ -363,31 +363,6 @@ def check_schema(
     refuse_schema([*others, *require_columns(connection, specs, to_write=to_write)])
 
 
-def require_keys(connection: Connection, specs: Iterable[TableSpec]) -> None:
-    """Check that rows of these tables can be upserted by their keys.
-
-    Raises:
-        SchemaMismatchError: all tables that lack what that rests on, in one error.
-    """
-    lacking = [spec for spec in specs if not connection.repository(spec).has_key()]
-    if not lacking:
-        return
-    quote = connection.sqlalchemy.dialect.identifier_preparer
-    statements = (
-        f"CREATE UNIQUE INDEX {quote.quote(f'{spec.table.name}_key')} ON {quote.format_table(spec.table)} "
-        f"({', '.join(map(quote.quote, spec.key))});"
-        for spec in lacking
-    )
-    raise SchemaMismatchError(
-        [
-            f"{connection.name}.{spec.name} has no primary key or unique index of {', '.join(spec.key)}, by which rows "
-            "are updated"
-            for spec in lacking
-        ],
-        f"Run there, without one that is deferrable or has a condition: {' '.join(statements)}",
-    )
-
-
 def refuse_schema(problems: Sequence[str]) -> None:
     """Raise what is missing, if anything is.
 

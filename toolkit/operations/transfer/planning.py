@@ -13,7 +13,8 @@ from msgspec import Struct, field, structs
 from toolkit.compute.changes import compare, compare_rows
 from toolkit.core.digest import DIGEST_FIELD, digest_schema, keyed_digests
 from toolkit.core.plan import Action, TablePlan, load_plan, merge_plan
-from toolkit.engines.portable.connection import batch_key, check_schema, require_keys
+from toolkit.engines.portable.connection import batch_key, check_schema
+from toolkit.engines.portable.keys import require_keys
 from toolkit.engines.portable.lossy import require_exact, require_written_keys
 from toolkit.errors import ExistingRowsError
 from toolkit.operations.transfer.deletes import guard, soften
