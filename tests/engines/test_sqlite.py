@@ -17,8 +17,11 @@ import sqlalchemy as sa
 
 from tests.operations.databases import create
 from toolkit.config import Config, Database
-from toolkit.core.tables import select_tables
+from toolkit.core.engine_type import EngineType
+from toolkit.core.tables import ColumnSpec, select_tables
+from toolkit.core.types import logical_type
 from toolkit.engines import connect
+from toolkit.engines.sqlite.adapters import SqliteCodec
 from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.engines.sqlite.copy import copy_file
 from toolkit.errors import StatementError
@@ -213,3 +216,15 @@ def test_a_table_with_a_row_that_an_index_does_not_have_is_refused_with_what_to_
     ):
         list(connection.repository(SPEC).read())
     assert "REINDEX" in refused.value.advice
+
+
+@pytest.mark.parametrize("digits", ["0.30000000000000004", "1.5", "1.50", "0.0000001", "123456789012345678901"])
+def test_a_decimal_is_the_same_in_a_column_that_makes_texts_of_numbers(digits: str) -> None:
+    """As one of PostgreSQL's is made that has no place among this engine's: SQLite writes 15 digits of a double."""
+    declared = EngineType("postgresql", "numeric", like=sa.Numeric(), elsewhere=sa.Text())
+    column, codec = ColumnSpec("v", logical_type(declared), nullable=True, declared=declared), SqliteCodec()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (v TEXT)")
+        connection.execute("INSERT INTO t VALUES (?)", codec.encode_column(column, pa.array([digits])))
+        found = connection.execute("SELECT v FROM t").fetchone()
+    assert codec.decode_column(column, found).to_pylist() == [digits]

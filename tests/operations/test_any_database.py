@@ -502,6 +502,16 @@ def test_texts_that_a_full_text_table_has_itself_are_told_to_stay_behind(bare: C
     assert counts(sync(bare, "sqlite", "duckdb2"))["note_rows"][0] == 1
 
 
+def test_a_table_that_is_called_as_if_it_were_an_index_s_comes_along(bare: Config) -> None:
+    """An R*Tree has none of that name; what it has itself is told."""
+    tree = ("CREATE VIRTUAL TABLE geo USING rtree(id, low, high)", "INSERT INTO geo VALUES (7, 1, 2)")
+    own = ("CREATE TABLE geo_data (id integer PRIMARY KEY)", "INSERT INTO geo_data VALUES (1)")
+    fill(bare, "sqlite", *tree, *own)
+    result = sync(bare, "sqlite", "duckdb")
+    assert {name: found[0] for name, found in counts(result).items()} == {"geo_data": 1}
+    assert [each.place for each in result.warnings if "values of its own" in (each.reason or "")] == ["geo"]
+
+
 def test_a_virtual_table_whose_module_is_not_there_does_not_stand_in_the_way(bare: Config) -> None:
     fill(
         bare,

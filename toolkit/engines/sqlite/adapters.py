@@ -328,7 +328,9 @@ class _Decimal(_Split):
         return parse_decimals(self.type, texts)
 
     def encode(self, values: pa.Array) -> list[Any]:
-        return [None if value is None else decimal_form(self.type, value) for value in values.to_pylist()]
+        is_text = isinstance(self.declared, EngineType) and isinstance(self.declared.elsewhere, sa.String)
+        listed = values.to_pylist()
+        return [None if value is None else decimal_form(self.type, value, becomes_text=is_text) for value in listed]
 
     @property
     def written_form(self) -> str:

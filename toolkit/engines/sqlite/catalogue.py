@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -22,25 +23,25 @@ if TYPE_CHECKING:
 
 # Without virtual tables, whose columns only their module knows, which may not be there.
 _TABLES = r"""
-SELECT t.name, t.sql LIKE 'CREATE VIRTUAL TABLE%' AS is_virtual, (
+SELECT t.name, t.sql LIKE 'CREATE VIRTUAL TABLE%' AS is_virtual, t.sql, (
     SELECT json_group_array(x.name)
     FROM pragma_table_xinfo(CASE WHEN t.sql LIKE 'CREATE VIRTUAL TABLE%' THEN '' ELSE t.name END) AS x
 ) AS columns FROM sqlite_schema AS t WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY t.name
 """
-# What FTS3 to FTS5 and R*Tree keep their index in, in tables beside their own.
-_SHADOWS = (
-    "_config",
-    "_content",
-    "_data",
-    "_docsize",
-    "_idx",
-    "_node",
-    "_parent",
-    "_rowid",
-    "_segdir",
-    "_segments",
-    "_stat",
-)
+# What FTS3 to FTS5 and R*Tree keep in tables beside their own; of other names, such a table is somebody's.
+_FTS4 = ("_content", "_docsize", "_segdir", "_segments", "_stat")
+_RTREE = ("_rowid", "_node", "_parent")
+_SHADOWS = {
+    "fts3": _FTS4,
+    "fts4": _FTS4,
+    "fts5": ("_content", "_config", "_data", "_docsize", "_idx"),
+    "rtree": _RTREE,
+    "rtree_i32": _RTREE,
+    "geopoly": _RTREE,
+}
+# Those of them that have a row for each.
+_HELD_IN = ("_content", "_rowid")
+_MODULE = re.compile(r"\bUSING\s+[\"`\[]?(\w+)", re.IGNORECASE)
 
 _BINARY = "BINARY"
 _TABLE = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(:table)"
@@ -79,12 +80,20 @@ def stored_tables(connection: SqliteSnapshot) -> Iterator[StoredTable]:
     with connection.translated():
         rows = connection.sqlalchemy.execute(sa.text(_TABLES)).all()
     names = {row.name for row in rows}
-    shadows = {f"{row.name}{suffix}" for row in rows if row.is_virtual for suffix in _SHADOWS}
+    shadows = {row.name: [f"{row.name}{suffix}" for suffix in _suffixes(row)] for row in rows if row.is_virtual}
+    hidden = {name for each in shadows.values() for name in each}
     for row in rows:
-        if not row.is_virtual and row.name not in shadows:
+        if not row.is_virtual and row.name not in hidden:
             yield StoredTable(row.name, None, tuple(json.loads(row.columns)), row.name)
-        elif row.is_virtual and (content := f"{row.name}_content") in names:
-            yield StoredTable(row.name, None, (), content)
+        held = next((name for name in shadows.get(row.name, ()) if name in names and name.endswith(_HELD_IN)), None)
+        if held is not None:
+            yield StoredTable(row.name, None, (), held)
+
+
+def _suffixes(virtual: Any) -> tuple[str, ...]:
+    """How the tables end that a virtual one has beside it."""
+    module = _MODULE.search(virtual.sql.replace(virtual.name, "", 1))
+    return _SHADOWS.get(module[1].lower(), ()) if module else ()
 
 
 def is_strict(connection: SqliteSnapshot, spec: TableSpec) -> bool:

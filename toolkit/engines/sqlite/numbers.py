@@ -78,8 +78,11 @@ def float_forms(values: pa.Array) -> tuple[pa.Array, pa.Array]:
     )
 
 
-def decimal_form(type_: LogicalType, value: Decimal | str) -> float | int | bytes:
-    """A number where reading it back gives the same decimal, the bytes of its digits elsewhere."""
+def decimal_form(type_: LogicalType, value: Decimal | str, *, becomes_text: bool = False) -> float | int | bytes:
+    """A number where reading it back gives the same decimal, the bytes of its digits elsewhere.
+
+    `becomes_text`: the column makes a text of it, of which SQLite writes no more than 15 digits.
+    """
     number = parse_decimal(value) if isinstance(value, str) else value
     if not number.is_finite():
         raise ValueError("not a finite decimal")
@@ -92,6 +95,9 @@ def decimal_form(type_: LogicalType, value: Decimal | str) -> float | int | byte
     back = Decimal(repr(double))
     if type_.precision is not None:
         if abs(number) < Decimal(10) ** 15 and _at_scale(type_, back) == number:
+            return double
+    elif becomes_text:
+        if repr(double) == str(value) and len(number.as_tuple().digits) <= _DOUBLE_DIGITS:
             return double
     elif repr(double) == str(value) or (abs(number) < 1 and format(back, "f") == format(number, "f")):
         return double

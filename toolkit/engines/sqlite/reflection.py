@@ -161,5 +161,9 @@ def _of_virtual(connection: SqliteSnapshot, name: str) -> str:
     held = next((each.rows_in for each in connection.stored_tables() if each.name == name), None)
     if held is None or connection.asking.row(f"SELECT 1 FROM {quoted(held)} LIMIT 1") is None:
         return "It is an index of SQLite's, with tables of its own: make it again where it is wanted."
-    copy = f"CREATE TABLE {quoted(f'{name}_rows')} AS SELECT rowid AS id, * FROM {quoted(name)}"
-    return f"It has texts of its own, which stay behind unless another table has them: to have them carried, {copy}."
+    # A tree's own table has the number of each row already.
+    is_text = held.endswith("_content")
+    columns = "rowid AS id, *" if is_text else "*"
+    copy = f"CREATE TABLE {quoted(f'{name}_rows')} AS SELECT {columns} FROM {quoted(name)}"
+    what = "texts" if is_text else "values"
+    return f"It has {what} of its own, which stay behind unless another table has them: to have them carried, {copy}."
