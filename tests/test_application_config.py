@@ -281,13 +281,18 @@ def test_a_frameworks_own_command_line_has_the_commands_on_its_application(
     tmp_path: Path, program: str, group: str, source: str
 ) -> None:
     on_it = ["--app", f"{write(tmp_path, source)}:app", "toolkit"]
-    calls = [[*on_it, "status", "--json"], [*on_it, "sync", "--from", "default", "--to", "nowhere"]]
+    calls = [
+        [*on_it, "status", "--json"],
+        [*on_it, "sync", "--from", "default", "--to", "postgres"],
+        [*on_it, "sync", "--help"],
+    ]
     command = [sys.executable, "-c", CALLS.format(program=program, group=group), json.dumps(calls)]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (ran.stderr[-6:], ran.returncode) == ("[0, 2]", 0), ran.stderr
-    assert json.loads(ran.stdout)["tables"] == ["author"]
+    assert (ran.stderr[-9:], ran.returncode) == ("[0, 2, 0]", 0), ran.stderr
+    assert json.loads(ran.stdout.partition("Usage: ")[0])["tables"] == ["author"]
     assert "Traceback" not in ran.stderr
-    assert "There is no database 'nowhere'" in ran.stderr
+    assert "There is no database 'postgres'" in ran.stderr
+    assert "given as a URL: embedded:.toolkit/postgres" in ran.stderr
 
 
 def test_tables_are_made_from_the_models_where_that_is_said_though_there_are_migrations(

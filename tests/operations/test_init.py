@@ -26,6 +26,10 @@ MODULES = {
     "Base = sqlalchemy.orm.declarative_base()": (None, "Base"),
     "metadata = sa.MetaData()": (None, "metadata"),
     "db = SQLAlchemy()": (None, "db"),
+    "class HeroBase(SQLModel): pass\nclass Hero(HeroBase, table=True): pass\nclass B(SQLModel, table=True): pass": (
+        None,
+        "Hero",
+    ),
     "class (": (None, None),
 }
 

@@ -34,7 +34,11 @@ class _ApplicationCommands(ToolkitCommands):
                 ctx.obj = load_config(
                     application=Loaded(f"the {type(app).__module__.partition('.')[0]} application", app)
                 )
-                return super(_ApplicationCommands, self).invoke(ctx)
+                try:
+                    return super(_ApplicationCommands, self).invoke(ctx)
+                except click.exceptions.Exit as ended:
+                    # Click turns it into a code where a command line is its own.
+                    return ended.exit_code
 
         ctx.exit(as_process(lambda: guarded(command, arguments)))
 

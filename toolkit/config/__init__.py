@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.config.application import DEFAULT, ApplicationDatabase, Loaded, application_databases
-from toolkit.config.databases import DEFAULT_DATABASE, TABLES_FROM, name_of, parse_databases
+from toolkit.config.databases import DEFAULT_DATABASE, DEFAULT_DATABASES, TABLES_FROM, name_of, parse_databases
 from toolkit.config.loading import LoadSettings, parse_load
 from toolkit.config.settings import find_settings, from_environment, text, texts
 from toolkit.config.stores import Store, moved, parse_stores, with_key
@@ -90,7 +90,11 @@ class Config:
             raise ConfigurationError(
                 f"There is no database {name_or_url!r}.", f"A file is given as a URL: {scheme}:///{name_or_url}"
             )
-        raise UnknownNameError("database", name_or_url, self.databases)
+        unknown = UnknownNameError("database", name_or_url, self.databases)
+        if name_or_url in DEFAULT_DATABASES:
+            # An application's own databases are in the place of the default ones.
+            unknown.advise_last(f"That of toolkit itself is given as a URL: {DEFAULT_DATABASES[name_or_url]}")
+        raise unknown
 
     @property
     def default_database(self) -> str:

@@ -24,6 +24,7 @@ _CONFIGURATIONS = frozenset(
 _APPLICATIONS = frozenset({"create_app", "make_app", "get_app"})
 _BASES = frozenset({"DeclarativeBase", "DeclarativeBaseNoMeta", "MappedAsDataclass"})
 _MADE_BASES = frozenset({"declarative_base", "automap_base", "MetaData", "SQLAlchemy"})
+_TABLE = "table"
 _EXTENSIONS = frozenset({"init_app", "AdvancedAlchemy", "SQLAlchemyPlugin"})
 
 
@@ -116,6 +117,8 @@ class _Module(Struct, frozen=True):
             if called in _CONFIGURATIONS or (each in _APPLICATIONS and called == "def" and _has_extension(tree))
         ]
         models = [each for each, called in named.items() if called in _BASES | _MADE_BASES]
+        # Any model of SQLModel's stands for all of them.
+        models = models or [each for each, called in named.items() if called == _TABLE][:1]
         return cls(tuple(f"{name}:{each}" for each in configurations), tuple(f"{name}:{each}" for each in models))
 
 
@@ -134,6 +137,8 @@ def _defined(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 called = _last_name(node.value.func)
                 yield from ((each.id, called) for each in targets if isinstance(each, ast.Name))
         elif isinstance(node, ast.ClassDef):
+            if any(map(_is_table, node.keywords)):
+                yield node.name, _TABLE
             for base in node.bases:
                 if _last_name(base) in _BASES:
                     yield node.name, _last_name(base)
@@ -141,6 +146,11 @@ def _defined(tree: ast.Module) -> Iterator[tuple[str, str]]:
             required = len(node.args.args) - len(node.args.defaults)
             if not required:
                 yield node.name, "def"
+
+
+def _is_table(keyword: ast.keyword) -> bool:
+    """Whether it is `table=True`, by which SQLModel is told that a class is a table."""
+    return keyword.arg == _TABLE and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
 
 
 def _has_extension(tree: ast.Module) -> bool:

@@ -70,7 +70,12 @@ def _lines(found: Found, table: str) -> list[str]:
         name = engine if engine not in used else f"{engine}{len(used) + 1}"
         used[name] = url
         lines.append(f"{name} = {json.dumps(url)}")
-    lines.append('# postgres = "postgresql://user@localhost/name"   # without it, one that toolkit starts by itself')
+    if found.configurations:
+        lines.append('# postgres = "embedded:.toolkit/postgres"   # one that toolkit starts by itself; or a URL')
+    else:
+        lines.append(
+            '# postgres = "postgresql://user@localhost/name"   # without it, one that toolkit starts by itself'
+        )
     return [*lines, ""]
 
 
