@@ -104,7 +104,9 @@ def test_text_made_of_other_types_and_floats_in_arrays_are_the_same_whatever_the
 
 def test_blanks_that_fill_up_the_texts_of_an_array_are_no_part_of_them_whichever_way_it_is_read(config: Config) -> None:
     database = config.database("postgres")
-    execute(database, "CREATE TABLE felt (id int, moods char(3)[], counts int[])", "INSERT INTO felt VALUES (1, '{a,b}')")
+    execute(
+        database, "CREATE TABLE felt (id int, moods char(3)[], counts int[])", "INSERT INTO felt VALUES (1, '{a,b}')"
+    )
     rows = {"id": [1], "moods": [["a", "b"]], "counts": [None]}
     (batch,) = pa.Table.from_pydict(rows, FELT.schema).to_batches()
     for write in (True, False):
