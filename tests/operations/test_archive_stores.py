@@ -252,7 +252,7 @@ def test_a_listing_that_would_cost_more_than_to_ask_ends(
 ) -> None:
     world = stored("attachments", "memory")
     monkeypatch.setattr(collecting, "_LISTED_FROM", 2)
-    monkeypatch.setattr(collecting, "_LISTED_FOR_ONE", 2)
+    monkeypatch.setattr(collecting, "LISTED_FOR_ONE", 2)
     for number in range(9):
         write_live(world, f"{number}", b"%d" % number)
     world.photos({7: "7", 8: "8"})

@@ -652,8 +652,11 @@ def test_two_heads_are_merged(project: Config) -> None:
     assert [each.revision for each in history.branches(project)] == [root]
     with pytest.raises(MigrationError, match="2 heads"):
         migrate.head_revision(project)
-    with pytest.raises(MigrationError, match=r"[Mm]ultiple"):
+    with pytest.raises(MigrationError, match=r"[Mm]ultiple[^\n]*\nJoin them: toolkit database merge-migrations"):
         migrate.upgrade(database, project)
+    migrate.upgrade(database, project, left)
+    with pytest.raises(RevisionMismatchError, match="toolkit database upgrade heads --database sqlite"):
+        migrate.check(database, project)
     merged = history.merge(project)
     assert set(merged.parents) == {left, right}
     assert migrate.head_revision(project) == merged.revision

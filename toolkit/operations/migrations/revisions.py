@@ -128,7 +128,8 @@ def require_schemas(database: Database, tables: Iterable[Table]) -> None:
 def mismatch(database: Configured, found: str | None, expected: str | None) -> RevisionMismatchError:
     """What to say of a database that stands at another revision than it should."""
     on = f"--database {database.name}"
-    advice = f"Run: toolkit database upgrade {on}"
+    to = "heads " if "," in (expected or "") else ""
+    advice = f"Run: toolkit database upgrade {to}{on}"
     if found is None and expected is not None:
         advice += f"; where its tables are there already: toolkit database stamp-migration REVISION {on}"
     return RevisionMismatchError(database.name, found, expected, advice)
