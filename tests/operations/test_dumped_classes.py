@@ -125,3 +125,19 @@ def test_another_engine_takes_what_its_column_has_a_place_for(tmp_path: Path) ->
     execute(bare.database("duckdb"), "ALTER TABLE t ALTER v TYPE text")
     with pytest.raises(FixtureProblemsError, match=r"line 2: column 'v': 5 is not a string(.|\n)*--convert t\.v:HOW"):
         load_data(bare, "duckdb")
+
+
+@pytest.mark.parametrize(
+    ("declared", "value"), [("blob", "abcd"), ("text", b"\xff"), ("json", "{"), ("", b"\xff"), ("integer", "x")]
+)
+def test_rows_without_a_manifest_hold_what_their_columns_are_declared_for(
+    tmp_path: Path, declared: str, value: Any
+) -> None:
+    """In standard output: text of a column of bytes would be read as base64, bytes of one without a type as text."""
+    config = files(tmp_path, f"CREATE TABLE t (id integer PRIMARY KEY, v {declared})")
+    run(tmp_path / "one.sqlite3", "INSERT INTO t (v) VALUES (?), (NULL)", values=(value,))
+    if declared == "integer":
+        dump_data(config, "one", manifest=False)
+    else:
+        with pytest.raises(FixtureError, match=r"t\.v: holds"):
+            dump_data(config, "one", manifest=False)

@@ -114,6 +114,7 @@ def dump_data(
                 directory=into,
                 form=form,
                 closure=Closure(closure) if closure else None,
+                manifest=not is_standard,
                 dry_run=dry_run,
                 progress=progress,
                 **which,

@@ -56,6 +56,8 @@ class FixtureWriter(Struct):
 
     It also says which hold something else than they are declared for.
     """
+    has_manifest: bool = True
+    """Else the rows go by themselves, and nothing says of what kinds they are."""
     written: dict[str, FixtureFile] = field(default_factory=dict)
 
     def write(
@@ -73,7 +75,10 @@ class FixtureWriter(Struct):
         Raises:
             StoreError: no permission, no space.
             UnrepresentableValueError: a JSON column holds what is no JSON.
+            FixtureError: without the manifest, a column would be read as one of another kind.
         """
+        if not self.has_manifest:
+            _require_declared(spec)
         schema, order = row_order(spec)
         rows = _Rows(order, {name: each for name, each in (numbers or {}).items() if name in spec.column_names})
         is_array = self.form.format is Format.JSON
@@ -140,6 +145,22 @@ def _kinds(spec: TableSpec) -> Iterator[tuple[str, str]]:
             yield each.name, each.type.kind
         elif each.type.kind in _TOLD or not is_meant:
             yield each.name, str(each.type) if each.type.kind is Kind.DECIMAL else each.type.kind
+
+
+def _require_declared(spec: TableSpec) -> None:
+    """Refuse columns that hold something else than they are declared for, where it looks alike in JSON."""
+    infos = {each.name: each.info for each in spec.table.columns}
+    for each in spec.columns:
+        if MEANT not in infos.get(each.name, {}):
+            continue
+        declared, held = logical_type(infos[each.name][MEANT]).kind, each.type.kind
+        as_text = AS_TEXT - {declared} if declared in AS_TEXT else {Kind.BYTES, Kind.JSON}
+        if held == Kind.STORED or (held in as_text and declared in {*AS_TEXT, Kind.NATIVE}):
+            raise FixtureError(
+                f"{spec.name}.{each.name}",
+                f"holds {held}, which is not what it is declared for: only a manifest beside the rows would say so",
+                "Dump into a directory: --dir DIR.",
+            )
 
 
 def is_unfinished(directory: Directory) -> bool:
