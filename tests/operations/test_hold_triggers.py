@@ -19,7 +19,14 @@ from tests.operations.test_hard_schemas import ALL, MODULE, Using, plain, rows, 
 from toolkit.cli import run
 from toolkit.cli.render import show_transfer
 from toolkit.config import Config, Database
-from toolkit.errors import ConfigurationError, MissingParentError, PrivilegeError, ToolkitError, VerificationError
+from toolkit.errors import (
+    ChangedSincePlanError,
+    ConfigurationError,
+    MissingParentError,
+    PrivilegeError,
+    ToolkitError,
+    VerificationError,
+)
 from toolkit.operations.fixtures.load import load_data
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer import other_rows
@@ -223,6 +230,20 @@ def test_a_row_that_comes_by_a_trigger_into_a_table_that_was_not_empty_is_caught
     assert "--hold-triggers" in refused.value.advice
     assert sync(config, "sqlite", target, options=HELD).verified
     assert rows(config, target, "SELECT count(*) FROM one") == [(1 + own,)]
+
+
+def test_of_a_row_that_a_trigger_puts_into_a_table_that_was_empty_the_trigger_is_named(using: Using) -> None:
+    metadata = plain("one")
+    sa.Table("two", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    config = using(metadata)
+    create(config.database("postgres"), metadata)
+    execute(config.database("sqlite"), "INSERT INTO one VALUES (1)", "INSERT INTO two VALUES (1)")
+    fires = _beside_each_row_of_two("INSERT INTO two VALUES (9)")["postgres"]
+    execute(config.database("postgres"), *(each.replace("ON two", "ON one") for each in fires))
+    with pytest.raises(ChangedSincePlanError) as refused:
+        sync(config, "sqlite", "postgres")
+    assert refused.value.advice.startswith("--hold-triggers keeps what fires there from doing so (odd).")
+    assert sync(config, "sqlite", "postgres", options=HELD).verified
 
 
 @pytest.mark.parametrize(("row", "target"), [(7, "sqlite2"), (8, "postgres")], ids=["of the target", "none"])

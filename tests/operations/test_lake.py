@@ -193,6 +193,20 @@ def test_what_others_have_made_a_condition_of_writing_is_not_passed_over(tmp_pat
     assert version(lake, "number") == table.version()
 
 
+def test_a_feature_that_is_not_written_here_is_told_as_such_and_not_as_the_commit_of_another(tmp_path: Path) -> None:
+    lake = Database("lake", f"delta+file://{tmp_path}/lake")
+    databases.create(lake, NUMBERS)
+    first = tmp_path / "lake" / "number" / "_delta_log" / f"{0:020}.json"
+    protocol = {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["rowTracking"]}
+    told = [json.loads(line) for line in first.read_text().splitlines()]
+    told = [{"protocol": protocol} if "protocol" in each else each for each in told]
+    first.write_text("".join(f"{json.dumps(each)}\n" for each in told))
+    with connect(lake, write=True) as connection:
+        connection.repository(SPEC).upsert_many([rows(0, 2)])
+        with pytest.raises(StatementError, match="RowTracking"):
+            connection.commit()
+
+
 def test_a_table_of_others_without_a_key_is_told_the_way_that_a_lake_has(tmp_path: Path) -> None:
     write_deltalake(str(tmp_path / "lake" / "number"), pa.table({"id": [1]}))
     with (

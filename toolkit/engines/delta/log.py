@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from toolkit.compute.scratch import scratch_directory
 from toolkit.engines.delta.files import DataFile, now, statistics
 from toolkit.engines.delta.place import Place, storage
-from toolkit.errors import ContentionError, DatabaseUnavailableError
+from toolkit.errors import ContentionError, DatabaseUnavailableError, StatementError
 
 APPLICATION = "toolkit"
 """Whose transactions are counted in the log: a number is given out once."""
@@ -30,6 +30,9 @@ _UNDERSTOOD = frozenset({"timestampNtz"})
 _MAPPING = "delta.columnMapping.mode"
 # What writers have to heed: checks, no removals, and what makes the values of a column.
 _CONSTRAINT, _APPENDED = "delta.constraints.", "delta.appendOnly"
+TAKE = "Take that from the table with what has set it, or write into another (--rename)."
+# How the library refuses a table that it does not write: as it refuses the second of two commits.
+_FEATURES = "Unsupported table features"
 _OF_FIELDS = (b"delta.invariants", b"delta.generationExpression", b"delta.identity.")
 
 
@@ -214,6 +217,7 @@ def append(place: Place, name: str, base: Snapshot, commit: Commit) -> None:
 
     Raises:
         ContentionError: somebody else has committed since.
+        StatementError: the table has what the library does not write.
         DatabaseUnavailableError: the store does not answer; whether it was committed is to be asked of the log.
     """
     from deltalake import DeltaTable, Schema
@@ -238,6 +242,8 @@ def append(place: Place, name: str, base: Snapshot, commit: Commit) -> None:
         # An answer may have got lost, and the library's second attempt is refused then by its own first.
         if _is_there(place, name, base.version + 1, mark):
             return
+        if str(error).startswith(_FEATURES):
+            raise StatementError(place.database, f"the table {name} is not written here: {error}", TAKE) from error
         if isinstance(error, CommitFailedError) or "conflict" in str(error).lower():
             raise _second(place, name) from error
         raise place.unreachable(error) from error

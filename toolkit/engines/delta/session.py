@@ -245,7 +245,7 @@ class LakeSession:
             raise StatementError(
                 self.database,
                 f"the table {table.name} has {', '.join(demands)}, which is not heeded here: nothing was written",
-                "Take that from the table with what has set it, or write into another (--rename).",
+                log.TAKE,
             )
 
     def _halfway(self, error: ToolkitError, done: list[str], names: list[str]) -> StatementError:

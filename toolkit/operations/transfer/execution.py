@@ -90,7 +90,11 @@ def _write_all(
             options = _in_one_piece(options, cyclic, progress)
         rest = delete_first(plans, target, progress)
         progress.whole(sum(plan.writes for plan in plans))
-        results = tuple(_write(plan, source, target, options, progress, rest.get(plan.spec.name)) for plan in plans)
+        try:
+            results = tuple(_write(plan, source, target, options, progress, rest.get(plan.spec.name)) for plan in plans)
+        except ChangedSincePlanError as error:
+            error.advise(firing(target, specs))  # It may have been a trigger of a table that was written before.
+            raise
         delete_rest(plans, rest, target)
         _undo_cascades(plans, source, target, options, progress)
     mark_removed(plans, target, dt.datetime.now(dt.UTC))
