@@ -116,6 +116,34 @@ def test_blanks_that_fill_up_the_texts_of_an_array_are_no_part_of_them_whichever
             assert repository.digest() == digest_batches(FELT, [batch])
 
 
+FAR = table_spec(
+    sa.Table(
+        "far",
+        sa.MetaData(),
+        sa.Column("day", sa.Date, primary_key=True),
+        sa.Column("local", sa.DateTime),
+        sa.Column("instant", sa.DateTime(timezone=True)),
+        sa.Column("days", sa.ARRAY(sa.Date)),
+        sa.Column("at", sa.Time),
+    )
+)
+
+
+def test_times_that_python_has_none_of_are_the_same_by_either_driver(config: Config) -> None:
+    database = config.database("postgres")
+    times = ("infinity", "-infinity", "0044-03-15 BC", "0001-12-31 BC", "12020-02-29", "2024-02-29")
+    execute(
+        database,
+        "CREATE TABLE far (day date, local timestamp, instant timestamptz, days date[], at time)",
+        *(f"INSERT INTO far VALUES ('{each}', '{each}', '{each}', '{{{each}}}', '24:00')" for each in times),
+    )
+    with connect(database) as reading, connect(database, write=True) as writing:
+        (expected,) = reading.repository(FAR).read()
+        (found,) = writing.repository(FAR).read()
+        assert found.num_rows == len(times)
+        assert found.sort_by("day") == expected.sort_by("day")
+
+
 def test_numbers_that_are_asked_for_are_above_those_of_both_sides(config: Config) -> None:
     create(config.database("postgres"), metadata)
     execute(config.database("postgres"), "INSERT INTO numbered VALUES (7)")

@@ -276,6 +276,15 @@ def test_that_a_trigger_changes_a_row_outside_of_the_condition_is_told(using: Us
     assert "--hold-triggers" in told.reason
 
 
+def test_that_a_trigger_inserts_a_row_outside_of_the_condition_is_told(using: Using) -> None:
+    config = _both_with_a_row_of_one(using, "sqlite2")
+    fires = _beside_each_row_of_two("INSERT INTO one VALUES (9, 'odd')")
+    execute(config.database("sqlite2"), *fires["sqlite2"])
+    found = sync(config, "sqlite", "sqlite2", where={"one": "id < 8"})
+    (told,) = [each for each in found.warnings if each.is_of_trigger]
+    assert (told.table, told.reason.startswith("Outside of the condition, 1 came into sqlite2")) == ("one", True)
+
+
 @BOTH
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_with_since_it_is_told_that_it_is_not_looked_what_triggers_change(

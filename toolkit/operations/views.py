@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from toolkit.core.plan import TransferWarning
-from toolkit.engines.portable.connection import view_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
 
 def told_views(source: Connection, specs: Sequence[TableSpec], progress: Progress) -> tuple[TransferWarning, ...]:
     """Say which of these tables are views where their rows are read from, in a line and as warnings."""
-    names = view_names(source, specs)
+    views = {schema: source.views(schema) for schema in {spec.table.schema for spec in specs}}
+    names = [spec.name for spec in specs if spec.table.name in views[spec.table.schema]]
     if names:
         kind = "is a view, not a table" if len(names) == 1 else "are views, not tables"
         progress.note(f"{source.name}: {', '.join(names)} {kind}: the rows are what a query there gives.")

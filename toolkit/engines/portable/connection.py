@@ -33,6 +33,10 @@ from toolkit.errors import ConfigurationError, SchemaMismatchError, StatementErr
 if TYPE_CHECKING:
     from types import TracebackType
 
+_A_VIEW = "is a view, not a table"
+_NO_VIEW = "No rows are written through a view: leave it out (--exclude TABLE), or name the tables to work on."
+_UPGRADE = "Run 'toolkit database upgrade --database NAME' on it, or name the tables to work on."
+
 
 class DatabaseConnection(ManyTables, OneForm, Committed):
     """One transaction on one database. Leaving the block without `commit` rolls it back.
@@ -333,7 +337,7 @@ def require_columns(connection: Connection, specs: Sequence[TableSpec], *, to_wr
         if found is None:
             problems.append(f"{connection.name} has no table {spec.name!r}")
         elif to_write and spec.table.name in views[spec.table.schema]:
-            problems.append(f"{connection.name}.{spec.name} is a view, not a table")
+            problems.append(f"{connection.name}.{spec.name} {_A_VIEW}")
         elif lacking := [name for name in spec.column_names if name not in found]:
             problems.append(f"{connection.name}.{spec.name} lacks {', '.join(lacking)}")
         elif computed := [name for name in spec.column_names if to_write and found[name]]:
@@ -344,12 +348,6 @@ def require_columns(connection: Connection, specs: Sequence[TableSpec], *, to_wr
             connection.repository(spec).check_condition()
     is_empty = len(problems) > 1 and not any(True for _ in connection.stored_tables())
     return [f"{connection.name} is empty: it has no tables"] if is_empty else problems
-
-
-def view_names(connection: Connection, specs: Sequence[TableSpec]) -> tuple[str, ...]:
-    """Which of these tables are views in this database."""
-    views = {schema: connection.views(schema) for schema in {spec.table.schema for spec in specs}}
-    return tuple(spec.name for spec in specs if spec.table.name in views[spec.table.schema])
 
 
 def check_schema(
@@ -370,6 +368,5 @@ def refuse_schema(problems: Sequence[str]) -> None:
         SchemaMismatchError: all of it, in one error.
     """
     if problems:
-        raise SchemaMismatchError(
-            problems, "Run 'toolkit database upgrade --database NAME' on it, or name the tables to work on."
-        )
+        only_views = all(problem.endswith(_A_VIEW) for problem in problems)
+        raise SchemaMismatchError(problems, _NO_VIEW if only_views else _UPGRADE)

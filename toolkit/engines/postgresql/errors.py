@@ -119,6 +119,7 @@ _CONNECTING = (
 )
 # A quota or a limit on the size of files has no SQLSTATE of its own.
 _FULL = ("could not extend file", "could not write to file", "No space left on device")
+_POLICY = "row-level security"
 _LOST = ("server closed the connection", "connection is lost", "connection is closed", "consuming input failed")
 
 
@@ -158,7 +159,7 @@ def known_error(database: Configured, error: BaseException) -> ToolkitError:
     if any(sign in message for sign in _FULL):
         state = "53100"
     if state == "42501":
-        return PrivilegeError(database.name, message)
+        return PrivilegeError(database.name, message, *(_hidden(message) if _POLICY in message else ()))
     if state in _CONTENDED:
         return ContentionError(database.name, _CONTENDED[state].format(message=message), "Run again.")
     for known in (state, state[:2]):
@@ -176,6 +177,14 @@ def known_error(database: Configured, error: BaseException) -> ToolkitError:
     # Told when rows are written by the page: which one it is, is not said.
     advice = _WIDE_ROW if message.startswith("row is too big") else advice
     return StatementError(database.name, f"{table + ': ' if table else ''}{message}", advice)
+
+
+def _hidden(message: str) -> tuple[str, str]:
+    """That policies hide rows, which no privilege on the table lets one see."""
+    return (
+        f"policies may hide rows from this role: {message}",
+        "Log in as the table's owner or a role with BYPASSRLS, or leave the table out: --exclude TABLE.",
+    )
 
 
 def _state_of(error: BaseException, text: str) -> str:

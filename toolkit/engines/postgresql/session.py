@@ -18,6 +18,7 @@ from toolkit.engines.portable.connection import DatabaseConnection
 from toolkit.engines.postgresql.adapters import CODEC
 from toolkit.engines.postgresql.adbc import open_connection
 from toolkit.engines.postgresql.errors import LockSign, known_error, lock_sign
+from toolkit.engines.postgresql.far_times import load_far_times
 from toolkit.engines.postgresql.locks import (
     WRITE_LOCK,
     crowded_error,
@@ -104,6 +105,7 @@ class PostgresSession(DatabaseConnection):
     def _begin(self) -> None:
         # Types of other engines' schemas are told apart by what they would be here.
         accept_foreign_types(self.sqlalchemy.engine)
+        load_far_times(self.raw)
         if not self.write:
             self.sqlalchemy.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         if self._joined is not None:

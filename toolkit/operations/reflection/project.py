@@ -168,7 +168,7 @@ class Chosen(Struct, frozen=True):
         if self.project.is_reflected and not self.tables and (self.project.metadata.tables or self.wanted.exclude):
             # Without names, all tables would be meant.
             raise ConfigurationError(
-                "No table is left: all of them are excluded, or records of migration tools.",
+                "No table is left: all of them are excluded, views of the source, or records of migration tools.",
                 "Leave out an --exclude, or name the tables that are meant.",
             )
         found = select_tables(self.project.metadata, self.tables, self.excluded_names, self.wanted.keys)

@@ -26,6 +26,7 @@ _MOST_ROWS = 1_000_000
 _UNSEEN = "Of the {:,} that only {} has{}, it was not looked whether a trigger changed some: there are more than {:,}."
 _OUTSIDE = " or that are outside of the condition"
 _CHANGED = "Of the {:,} that only {} has{}, a trigger or a foreign key changed some as others were written. "
+_ADDED = "Outside of the condition, {:,} came into {} as others were written. "
 
 
 class OtherRows(Struct, frozen=True):
@@ -37,15 +38,24 @@ class OtherRows(Struct, frozen=True):
     digest: TableDigest | None = None
     beside: str = ""
     """Which others they are, too."""
+    most: int | None = None
+    """With a condition, how many rows there may be in all when others were written."""
 
     def warning(self, target: Connection, plans: Sequence[TablePlan]) -> TransferWarning | None:
         """What is to be told of them: that one is no longer as it was, or that it is not known."""
+        names = [plan.spec for plan in plans]
+        added = 0 if self.most is None else target.repository(self.spec).count() - self.most
+        if added > 0:
+            reason = _ADDED.format(added, target.name) + firing(target, names)
+            return TransferWarning(CHANGED_BY_TRIGGER, self.spec.name, reason, database=target.name)
+        if not self.count:
+            return None
         if self.keys is None:
             reason = _UNSEEN.format(self.count, target.name, self.beside, _MOST_ROWS)
             return TransferWarning(NOT_LOOKED_AT, self.spec.name, reason, database=target.name)
         if target.repository(self.spec).digest(keys=self.keys) == self.digest:
             return None
-        reason = _CHANGED.format(self.count, target.name, self.beside) + firing(target, [plan.spec for plan in plans])
+        reason = _CHANGED.format(self.count, target.name, self.beside) + firing(target, names)
         return TransferWarning(CHANGED_BY_TRIGGER, self.spec.name, reason, database=target.name)
 
 
@@ -74,17 +84,19 @@ def _looked_up(plan: TablePlan, source: Source, target: Connection) -> OtherRows
     if not spec.key or not is_compared or target.has_update_cascades(spec):
         return None
     count = _count(plan, target)
-    beside = "" if plan.spec.where is None else _OUTSIDE
+    is_narrow = plan.spec.where is not None
+    beside = _OUTSIDE if is_narrow else ""
+    most = target.repository(spec).count() + plan.inserts if is_narrow else None
     if not count or count > _MOST_ROWS:
-        return OtherRows(spec, count, beside=beside) if count else None
+        return OtherRows(spec, count, beside=beside, most=most) if count or is_narrow else None
     there = (keyed_digests(spec, batch) for batch in target.repository(spec).read())
     known = chain(source.repository(plan.spec).row_digests(), _removals(plan))
     found = compare_rows(spec, known, there, removed=True)
     assert found.removed is not None
     keys = found.removed.select(list(spec.key))
     if not keys.num_rows:
-        return None
-    return OtherRows(spec, keys.num_rows, keys, target.repository(spec).digest(keys=keys), beside)
+        return OtherRows(spec, 0, most=most) if is_narrow else None
+    return OtherRows(spec, keys.num_rows, keys, target.repository(spec).digest(keys=keys), beside, most)
 
 
 def _removals(plan: TablePlan) -> Iterator[pa.RecordBatch]:
