@@ -91,6 +91,7 @@ def next_number(url: str, statement: str) -> int:
     return int(row[0])
 
 
+@pytest.mark.slow
 @OF_EACH
 def test_its_rows_arrive_in_the_tables_that_it_has_made(style: Style, place: Place) -> None:
     with psycopg.connect(place.postgres, autocommit=True) as connection:

@@ -27,6 +27,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "installed"
 
 
+@pytest.mark.slow
 def test_the_wheel_has_what_it_needs_and_nothing_of_the_tests(installed: Path) -> None:
     assert {each.name for each in installed.iterdir()} == {"toolkit", "toolkit-0.1.0.dist-info"}
     assert (installed / "toolkit" / "py.typed").exists()

@@ -358,6 +358,7 @@ def since_as(config: Config, tell: Tell, role: str, *options: str) -> Told:
     return sync_into(tell, as_role(config, role, SECRET), "customer", "--since", *options)
 
 
+@pytest.mark.slow
 def test_a_sync_since_without_the_right_to_keep_its_state_says_so_before_a_row_is_moved(
     shop: Config, tell: Tell, guarded_role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,6 +384,7 @@ def test_a_sync_since_without_the_right_to_keep_its_state_says_so_before_a_row_i
     assert since_as(shop, tell, guarded_role).code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("right", ["SELECT", "INSERT", "DELETE"])
 def test_a_sync_since_that_may_not_use_the_table_of_its_state_says_so_before_a_row_is_moved(
     shop: Config, tell: Tell, guarded_role: str, right: str

@@ -187,6 +187,7 @@ def test_no_command_that_fails_tells_a_secret(capfd: pytest.CaptureFixture[str],
     assert succeeded <= {"heads", "branches", "history", "show", "init", "status"}
 
 
+@pytest.mark.slow
 def test_no_command_tells_more_of_a_module_that_fails_than_its_first_line(capfd: pytest.CaptureFixture[str]) -> None:
     for words in IN_ORDER:
         arguments = [*NOWHERE.arguments(words), "--metadata", "unimportable:metadata"]

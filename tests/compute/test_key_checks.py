@@ -76,6 +76,7 @@ def test_what_is_twice_and_what_points_nowhere_is_told_with_its_lines(
         assert checks.orphans(batches(text, rows, lines=True), iter(()), 1) == [("b", 1)]
 
 
+@pytest.mark.slow
 @given(data=keys())
 def test_rows_that_ascend_are_all_different_and_those_in_order_ascend(data: Any) -> None:
     types, rows, _ = data

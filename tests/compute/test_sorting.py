@@ -37,6 +37,7 @@ def lines(schema: pa.Schema, keys: list[tuple[Any, ...]]) -> list[bytes]:
     return b"".join(in_key_order(schema, batches)).splitlines()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.data(), st.lists(st.sampled_from(sorted(TYPES)), min_size=1, max_size=2))
 def test_one_run_and_many_come_in_the_same_order(data: st.DataObject, names: list[str]) -> None:

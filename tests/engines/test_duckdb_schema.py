@@ -144,6 +144,7 @@ def test_an_encrypted_file_is_told_as_such_with_the_way_past_it(tmp_path: Path) 
         pass
 
 
+@pytest.mark.slow
 def test_sequences_go_on_from_where_they_stand_round_and_at_their_end(pair: Config, tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
         for name, cycle in (("around", "CYCLE"), ("used_up", "")):

@@ -106,6 +106,7 @@ def database(mariadb_url: str, tmp_path: Path) -> Database:
     return Database("mariadb", mariadb_url, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_row_of_more_than_one_packet_comes_whole_and_a_reader_that_stops_leaves_the_connection_usable(
     database: Database,
 ) -> None:

@@ -77,6 +77,7 @@ def test_tables_for_another_database_of_its_kind_are_just_as_they_are(config: Co
         assert server.run(one, f"SHOW CREATE TABLE `{table}`") == server.run(back, f"SHOW CREATE TABLE `{table}`")
 
 
+@pytest.mark.slow
 def test_what_other_engines_do_not_have_is_told(config: Config) -> None:
     told = {(each.table, each.column, each.reason.split(":")[0]) for each in sync(config, "one", "postgres").warnings}
     assert told >= {
@@ -159,6 +160,7 @@ def test_times_with_a_zone_are_told_to_be_without_one_there(config: Config) -> N
     )
 
 
+@pytest.mark.slow
 def test_what_is_text_there_and_what_has_a_length_or_none_is_told(config: Config, mariadb_url: str) -> None:
     execute(
         config.database("postgres"),
@@ -228,6 +230,7 @@ def test_whole_numbers_of_duckdb_beyond_64_bits_are_numbers_there(config: Config
     assert rows == [(0, None, 0), (5, 7, 10), (greatest, least, most)]
 
 
+@pytest.mark.slow
 def test_uuids_of_sqlite_come_into_columns_of_their_digits(config: Config) -> None:
     execute(
         config.database("sqlite"),
@@ -307,6 +310,7 @@ def test_tables_of_other_storage_engines_can_be_written_to_in_another_database_o
     assert server.run(back, "SELECT * FROM within") == [("a", 1), ("a", 2), ("b", 1)]
 
 
+@pytest.mark.slow
 def test_a_column_takes_what_its_type_holds_though_it_has_held_less_so_far(config: Config) -> None:
     one, back = (config.database(name).address for name in ("one", "back"))
     table = "CREATE TABLE wide (id bigint unsigned AUTO_INCREMENT PRIMARY KEY, few tinyint(1), lasted time)"
@@ -584,6 +588,7 @@ def test_foreign_keys_of_several_columns_are_carried_and_those_to_another_databa
         )
 
 
+@pytest.mark.slow
 def test_columns_that_differ_by_case_alone_get_names_that_the_server_takes(
     mariadb_url: str, tmp_path: Path, urls: dict[str, str]
 ) -> None:

@@ -76,6 +76,7 @@ def test_what_a_server_has_set_makes_no_difference(odd: Config) -> None:
     assert [(each.table, each.changed) for each in diff(odd, "one", "back").tables if each.changed] == [("kept", 1)]
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing_of_keys_that_come_twice_has_rows_counted(odd: Config) -> None:
     """In its old mode, a load passes over such rows without a warning."""
     database = odd.database("one")

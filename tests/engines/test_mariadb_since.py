@@ -68,6 +68,7 @@ def test_a_second_sync_looks_only_at_rows_from_the_watermark_less_the_overlap_on
     assert diff(items, source, target).equal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("since", "rows"),
     [

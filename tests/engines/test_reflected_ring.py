@@ -136,6 +136,7 @@ def _texts_of_duckdb(file: Path) -> dict[str, list[str | None]]:
         return dict(zip(names, map(list, zip(*found.fetchall(), strict=True)), strict=True))
 
 
+@pytest.mark.slow
 def test_numbers_of_any_size_arrive_where_decimals_have_38_digits(tmp_path: Path, postgres_url: str) -> None:
     config = load_config(
         tmp_path, {"TOOLKIT_ONE_URL": postgres_url, "TOOLKIT_OTHER_URL": f"duckdb:///{tmp_path}/other.duckdb"}

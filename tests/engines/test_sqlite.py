@@ -182,6 +182,7 @@ def _execute_by_adbc(connection: SqliteConnection, statement: str) -> None:
         cursor.execute(statement)
 
 
+@pytest.mark.slow
 def test_ctrl_c_that_adbc_hears_in_place_of_python_is_no_error_of_the_database(database: Database) -> None:
     pressed = threading.Timer(0.05, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT))
     # A shell lets what it starts in the background ignore Ctrl-C.

@@ -61,6 +61,7 @@ def test_a_part_that_costs_every_process_is_named(local: LocalExecutor) -> None:
         list(local.receipts(work.always_lost, [7], 1))
 
 
+@pytest.mark.slow
 def test_an_error_names_the_part_and_ends_the_others(local: LocalExecutor, tmp_path: Path) -> None:
     with pytest.raises(PartFailedError, match=r"^3, on worker .*: ValueError: no such part"):
         list(local.receipts(work.failing, range(10), 2))

@@ -12,6 +12,7 @@ from tests.fuzz.targets import TARGETS
 EXAMPLES = {"json": 40, "lines": 40, "csv": 40, "archives": 20, "encrypted archives": 15}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_files_that_mean_harm_are_read_or_refused(name: str, tmp_path: Path) -> None:
     check = TARGETS[name](tmp_path)

@@ -70,6 +70,7 @@ ROWS = (
 )
 
 
+@pytest.mark.slow
 @BETWEEN
 def test_rows_go_into_the_tables_that_the_application_has_made(bare: Config, source: str, target: str) -> None:
     fill(bare, source, AUTHORS, BOOKS, *ROWS)
@@ -128,6 +129,7 @@ def test_a_uuid_goes_into_sqlite_as_its_column_is_declared(bare: Config, declare
     assert query(bare, "sqlite", "SELECT id FROM t") == [(stored,)]
 
 
+@pytest.mark.slow
 def test_what_the_source_computes_is_kept_in_a_plain_column_and_what_the_target_computes_is_named(bare: Config) -> None:
     computed = "CREATE TABLE t (id INTEGER PRIMARY KEY, a text, b text GENERATED ALWAYS AS (a || '!') STORED)"
     plain = "CREATE TABLE t (id INTEGER PRIMARY KEY, a text, b text)"
@@ -637,6 +639,7 @@ def test_a_document_that_is_a_default_keeps_all_digits_of_its_numbers(bare: Conf
     assert found.replace(" ", "") == document
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", ["", ", n integer UNIQUE"])
 def test_a_value_that_is_equal_to_the_new_one_and_differs_is_changed_in_duckdb(bare: Config, more: str) -> None:
     columns = f"id integer PRIMARY KEY, f float8 NOT NULL, g real, i interval{more}"

@@ -89,6 +89,7 @@ def test_every_file_of_a_snapshot_has_them_however_the_store_is_asked(
     assert kept() == [HEADERS] * 26
 
 
+@pytest.mark.slow
 def test_an_object_goes_with_its_row_to_another_store_as_it_is(invoices: Gallery) -> None:
     two = f"sqlite:///{invoices.config.root}/two.sqlite3"
     databases.create(invoices.config.database(two), metadata)

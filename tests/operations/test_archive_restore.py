@@ -38,6 +38,7 @@ def test_a_lost_live_store_comes_back_and_rows_stay_as_they_are(config: Config, 
     assert (again.written, again.same) == (0, 3)
 
 
+@pytest.mark.slow
 @EVERY_ENGINE
 def test_moved_rows_get_their_reference_back_to_the_letter(config: Config, engine: str) -> None:
     world = gallery(config, engine)

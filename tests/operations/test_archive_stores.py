@@ -81,6 +81,7 @@ def test_files_go_into_any_store_and_come_back(stored: Callable[[str, str], Gall
     assert not list(world.archive.store.list("locks"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["memory", "s3", "azure"])
 def test_live_files_may_be_in_any_store(stored: Callable[[str, str], Gallery], kind: str) -> None:
     world = stored("attachments", kind)
@@ -208,6 +209,7 @@ def test_a_slow_store_only_takes_longer(stored: Callable[[str, str], Gallery], u
     assert not list(world.archive.store.list("locks"))
 
 
+@pytest.mark.slow
 def test_a_push_of_nothing_new_lists_and_asks_for_no_single_file(
     stored: Callable[[str, str], Gallery], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -206,6 +206,7 @@ def test_a_row_that_the_source_has_outside_of_the_condition_stays(shop: Config, 
     assert names(shop, target) == ([1, 2] if mode is Mode.REPLACE else [1, 2, 3])
 
 
+@pytest.mark.slow
 def test_a_source_of_another_revision_deletes_nothing(config: Config) -> None:
     load_data(config, "sqlite")
     load_data(config, "sqlite2")

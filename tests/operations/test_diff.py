@@ -42,6 +42,7 @@ def test_each_engine_is_compared_with_another_and_with_itself(shop: Config, sour
         assert row.columns["name"][0] == "other"
 
 
+@pytest.mark.slow
 def test_rows_are_told_in_the_order_of_their_keys_and_as_many_as_wanted(
     shop: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +65,7 @@ def test_rows_are_told_in_the_order_of_their_keys_and_as_many_as_wanted(
     assert limited.rows == found.rows[:2]
 
 
+@pytest.mark.slow
 def test_only_some_columns_and_rows_are_compared(shop: Config) -> None:
     fill(shop.database("sqlite"))
     sync(shop, "sqlite", "duckdb")

@@ -357,6 +357,7 @@ def test_a_database_is_filled_emptied_and_filled_again(shop: Config, tmp_path: P
     made_equal(shop, target, tmp_path / "script.sql")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite", "postgres"])
 def test_tables_that_point_at_each_other_are_written_and_removed(cyclic: Config, tmp_path: Path, target: str) -> None:
     for name in (SOURCE, target, "duckdb2"):

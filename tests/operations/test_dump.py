@@ -322,6 +322,7 @@ def test_a_set_that_was_written_but_not_moved_to_its_end_is_completed_by_the_nex
     assert files_in(tmp_path / "again") == files_in(directory)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temporary", [("", ""), ("a", "b")], ids=["", "without common temporary files"])
 def test_two_dumps_into_one_directory_never_mix(shop: Config, tmp_path: Path, temporary: tuple[str, str]) -> None:
     for name, count in (("sqlite", 3000), ("sqlite2", 10)):

@@ -131,6 +131,7 @@ def test_of_a_source_that_never_rests_the_target_has_one_moment_in_both_tables(
 # -- SQLite that is busy ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_reader", [False, True])
 def test_a_sqlite_lock_is_waited_for_as_long_as_it_may_take_and_no_longer(
     accounts: Config, tmp_path: Path, is_reader: bool

@@ -117,6 +117,7 @@ def test_of_a_closure_only_the_files_of_its_rows_are_kept(kept: Gallery, alone: 
         assert found.files == files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["postgres"])
 def test_files_come_back_with_the_rows_in_another_database_and_store(config: Config, source: str) -> None:
     world = gallery(config, source)
@@ -599,6 +600,7 @@ def test_a_test_s_database_gets_the_rows_and_leaves_the_live_store_alone(kept: G
     assert kept.live_files() == {}
 
 
+@pytest.mark.slow
 def test_the_bundled_fixtures_bring_every_file_that_an_archive_wants(tmp_path: Path) -> None:
     from toolkit.operations.archive.push import push
 

@@ -179,6 +179,7 @@ def test_a_value_that_rows_hold_does_not_go_from_an_enum_of_postgres(enumerated:
         assert connection.exec_driver_sql("INSERT INTO t (id) VALUES (8) RETURNING kind").scalar() == "A"
 
 
+@pytest.mark.slow
 def test_a_value_that_was_renamed_before_its_enum_changes_goes_along(enumerated: Callable[[str], Config]) -> None:
     project = enumerated("A_C")
     database = project.database("postgres")
@@ -254,6 +255,7 @@ SEEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
 @pytest.mark.parametrize("name", ENGINES)
 def test_what_was_changed_by_hand_is_a_difference(config: Config, tmp_path: Path, name: str) -> None:

@@ -66,6 +66,7 @@ def test_equal_values_say_nothing(bare: Config, source: str, target: str) -> Non
     assert diff(bare, source, target).equal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])
 def test_a_table_that_would_generate_other_values_is_not_made(
     bare: Config, target: str, monkeypatch: pytest.MonkeyPatch

@@ -218,6 +218,7 @@ def test_all_tables_but_one_are_synced_and_compared(using: Using, tmp_path: Path
     }
 
 
+@pytest.mark.slow
 def test_the_commands_take_tables_to_exclude(using: Using) -> None:
     metadata = plain("keyed", sa.Column("v", sa.Text))
     sa.Table("loose", metadata, sa.Column("v", sa.Text))
@@ -612,6 +613,7 @@ def test_a_column_that_only_the_target_computes_and_a_view_in_place_of_a_table_a
     assert counts(sync(config, target, "sqlite", ["seen"])) == {"seen": (0, 1, 0, 0)}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_rebuilds")
 def test_columns_that_postgres_numbers_itself_take_the_numbers_of_the_source(using: Using) -> None:
     metadata = sa.MetaData()

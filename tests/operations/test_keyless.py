@@ -413,6 +413,7 @@ def test_more_rows_than_are_written_one_by_one(using: Using, small_rebuilds: Non
     assert held(config, target) == held(config, "sqlite")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres"])
 def test_names_conversions_values_and_watermarks_are_for_them_too(using: Using, target: str) -> None:
     metadata = sa.MetaData()

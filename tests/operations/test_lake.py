@@ -325,6 +325,7 @@ def test_of_two_that_commit_at_once_one_is_refused_and_the_other_is_there_whole(
     assert before < stored(lake)
 
 
+@pytest.mark.slow
 def test_what_others_commit_between_two_commits_of_one_connection_is_not_lost(lake: Database) -> None:
     with connect(lake, write=True) as first:
         first.repository(SPEC).upsert_many([rows(0, 5, "x")])
@@ -340,6 +341,7 @@ def test_what_others_commit_between_two_commits_of_one_connection_is_not_lost(la
         assert connection.repository(SPEC).digest() == expected
 
 
+@pytest.mark.slow
 def test_what_fails_between_two_tables_is_told_and_the_next_run_completes_it(lake: Database) -> None:
     with connect(lake, write=True) as first, connect(lake, write=True) as second:
         first.repository(SPEC).upsert_many([rows(0, 5, "x")])
@@ -357,6 +359,7 @@ def test_what_fails_between_two_tables_is_told_and_the_next_run_completes_it(lak
         assert connection.repository(SPECS["other"]).count() == 6
 
 
+@pytest.mark.slow
 def test_comparing_with_an_unchanged_table_reads_none_of_its_files(lake: Database, config: Config) -> None:
     databases.create(config.database("sqlite"), NUMBERS)
     with connect(config.database("sqlite"), write=True) as connection:
@@ -530,6 +533,7 @@ def test_a_lake_in_an_object_store_and_its_refusal_where_two_would_lose_commits(
         assert "wrong-secret" not in str(told.value)
 
 
+@pytest.mark.slow
 def test_files_of_earlier_versions_are_removed_after_a_week_and_not_before(
     lake: Database, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_foreign_key_without_regard_to_case_holds_or_is_left_out_and_told(
             assert [(each.table, each.rows) for each in done.rejected] == [("c", 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite", "duckdb"])
 def test_schemas_and_tables_with_dots_in_their_names_arrive_and_what_has_one_name_is_refused(
     bare: Config, target: str
@@ -143,6 +144,7 @@ def test_a_first_sync_that_fails_leaves_no_tables_behind(bare: Config, target: s
     assert sync(bare, "sqlite", target).verified
 
 
+@pytest.mark.slow
 def test_what_postgres_keeps_of_tables_beside_their_definitions_is_told_where_somebody_has_set_it(bare: Config) -> None:
     role = f"app_{uuid.uuid4().hex}"
     execute(
@@ -176,6 +178,7 @@ def test_what_postgres_keeps_of_tables_beside_their_definitions_is_told_where_so
     assert told(sync(bare, "postgres", "duckdb")) == set()
 
 
+@pytest.mark.slow
 def test_tables_that_a_role_may_not_read_stop_a_sync_a_diff_and_a_dump_until_they_are_left_out(
     bare: Config, tmp_path: Path
 ) -> None:
@@ -229,6 +232,7 @@ def test_tables_that_a_role_may_not_read_stop_a_sync_a_diff_and_a_dump_until_the
         execute(database, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", ["oid", "lo"])
 def test_numbers_of_large_objects_are_refused_as_their_bytes_would_stay_behind(bare: Config, type_: str) -> None:
     execute(

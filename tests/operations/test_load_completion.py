@@ -158,6 +158,7 @@ def test_a_row_with_its_key_is_recognised_by_it_whatever_stands_beside_it(load: 
     assert set(found) == {"new", "other"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["postgres"])
 def test_two_keys_for_one_unique_value_are_refused_and_not_merged(load: Load, database: Database) -> None:
     load(member=[{"email": "a"}])
@@ -199,6 +200,7 @@ def test_keys_of_advanced_alchemy_s_own_sequence_are_counted_up(club: Config, da
 # -- parents ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["postgres"])
 def test_parents_are_found_in_the_files_and_in_the_database(load: Load, database: Database) -> None:
     load(member=[{"email": "old"}], team=[{"slug": "root"}])
@@ -331,6 +333,7 @@ def _three_of_each(load: Load) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_replace_deletes_what_is_not_in_the_files_children_first(load: Load, database: Database) -> None:
     _three_of_each(load)
@@ -349,6 +352,7 @@ def test_replace_deletes_what_is_not_in_the_files_children_first(load: Load, dat
     assert rows_of(database, "post") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["postgres", "duckdb"])
 def test_replace_refuses_to_delete_rows_that_other_tables_point_at(load: Load, database: Database) -> None:
     _three_of_each(load)
@@ -368,6 +372,7 @@ def test_replace_changes_a_table_that_points_at_itself(load: Load, database: Dat
     assert (teams["c"]["parent_id"], teams["d"]["parent_id"]) == (None, teams["c"]["id"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
 def test_replace_deletes_no_row_of_a_table_that_is_not_named(club: Config, database: Database, tmp_path: Path) -> None:
     """A user goes, whose todos were given to another; the todos' attachments are not among the files."""
@@ -397,6 +402,7 @@ def test_replace_deletes_no_row_of_a_table_that_is_not_named(club: Config, datab
 # -- dry runs --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
 def test_a_dry_run_makes_no_database_and_tells_the_same_counts(load: Load, database: Database, tmp_path: Path) -> None:
     files: dict[str, Any] = {"member": [{"email": "a"}, {"email": "b"}], "team": [{"slug": "a"}]}
@@ -517,6 +523,7 @@ def _keys(database: Database) -> list[Any]:
     return [row["id"] for table in ("team", "member") for row in rows_of(database, table)]
 
 
+@pytest.mark.slow
 def test_two_loads_at_once_give_the_same_as_one(database: Database, project: Path) -> None:
     _put_many(project, "both")
     create(database, metadata)

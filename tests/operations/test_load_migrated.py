@@ -81,6 +81,7 @@ def tables_in(database: Database) -> Iterable[str]:
         return ["", *sa.inspect(connection).get_table_names()]
 
 
+@pytest.mark.slow
 @EVERY_ENGINE
 def test_rows_meet_those_that_migrations_insert_on_an_empty_target(club: Config, database: Database) -> None:
     keyed = {"id": "00000000-0000-0000-0000-00000000000a", "title": "by key", "author": {"email": "a"}, "team_id": 1}
@@ -154,6 +155,7 @@ A_REVIEW = sa.Table(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)
 def test_natural_keys_hold_natural_keys_of_any_depth(config: Config, database: Database, tmp_path: Path) -> None:
     reference = "tests.operations.test_load_migrated:NESTED"

@@ -449,6 +449,7 @@ def test_twenty_problems_are_told_and_that_there_are_more(load: Load, rows: int)
     assert len(others) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["postgres"])
 def test_a_problem_in_the_last_file_leaves_a_full_database_as_it_was(club: Config, load: Load, engine: str) -> None:
     put("team.json", [{"id": 1, "slug": "a"}])

@@ -216,6 +216,7 @@ def test_exclusion_constraints_of_postgres_are_told(config: Config, using: Using
     assert sync(using(same), "postgres", "duckdb", dry_run=True).warnings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["postgres", "duckdb"])
 def test_nothing_is_told_of_tables_that_were_made_from_the_same_models(
     config: Config, using: Using, source: str
@@ -282,6 +283,7 @@ PG_DEFAULTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite2", "duckdb"])
 def test_tables_made_of_models_that_were_reflected_have_the_defaults_whose_meaning_is_certain(
     using: Using, config: Config, target: str

@@ -282,6 +282,7 @@ def test_new_rows_that_share_their_values_are_refused_at_once_not_by_the_next_sy
         sync(people, "sqlite", "sqlite2", match={"person": ["name"]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["duckdb"])
 def test_without_models_children_follow_where_the_target_has_no_foreign_keys(people: Config, target: str) -> None:
     bare = replace(people, metadata="", migrations=people.root / "none")
@@ -316,6 +317,7 @@ def test_columns_that_point_at_rows_yet_to_be_matched_are_refused_and_one_named_
     assert sync(people, "sqlite", "sqlite2", match={"person": ["email", "email"]}).tables[0].unchanged == 1
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     ours=st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 8), max_size=6),

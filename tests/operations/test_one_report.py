@@ -118,6 +118,7 @@ def test_inspect_takes_conversions(config: Config, capsys: pytest.CaptureFixture
     assert "Its values are converted." in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres", "duckdb"])
 def test_all_values_that_are_no_label_of_an_enum_are_told_at_once_in_a_dry_run_too(bare: Config, target: str) -> None:
     execute(

@@ -251,6 +251,7 @@ def test_a_null_that_the_table_does_not_take_is_refused(two: Config, here: Calla
     assert digest(two, "lake").rows == 0
 
 
+@pytest.mark.slow
 def test_a_value_that_no_file_keeps_is_refused_by_row(two: Config, here: Callable[..., None]) -> None:
     here()
     with psycopg.connect(two.database("postgres").address) as source:

@@ -356,6 +356,7 @@ def test_a_run_of_several_tables_is_taken_up_as_a_whole_or_not(filled: Config, m
     assert not left(filled)
 
 
+@pytest.mark.slow
 def test_parts_that_are_not_all_of_a_table_prove_nothing(filled: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     cut = Crew.parts
 

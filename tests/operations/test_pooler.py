@@ -188,6 +188,7 @@ def require_idle(config: Config) -> None:
     pytest.fail("a session is at work for nobody")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "parameters", "fact", "advice"),
     [

@@ -104,6 +104,7 @@ def ids(space: Config, name: str) -> dict[str, list[Any]]:
     return {table: [row[0] for row in rows] for table, rows in contents(space.database(name), METADATA).items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["postgres"])
 def test_rows_that_do_not_fit_and_all_that_depend_on_them_are_left_out_and_the_rest_is_verified(
     space: Config, tmp_path: Path, target: str
@@ -176,6 +177,7 @@ def test_where_a_rejected_key_cannot_be_read_no_row_of_the_table_is_deleted(
     assert lines(tmp_path / "out")["note"][0]["code"] == "\\xff"
 
 
+@pytest.mark.slow
 def test_rows_that_the_target_would_not_keep_or_refuses_are_rejected(space: Config, tmp_path: Path) -> None:
     odd = ("UPDATE maker SET name = NULL WHERE id = 2", "UPDATE part SET weight = 1.2345 WHERE id = 14")
     refused = "UPDATE part SET weight = -1 WHERE id IN (10, 13)"
@@ -214,6 +216,7 @@ def test_values_in_doubt_at_any_source_are_rejected_as_the_database_shows_them(
     assert ids(space, "sqlite")["maker"] == [1, 3, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("target", "tables"), [("sqlite2", ()), ("postgres", ("part", "note")), ("sqlite3", ())])
 def test_a_dry_run_counts_the_rows_without_a_parent_that_a_run_rejects(
     space: Config, tmp_path: Path, target: str, tables: tuple[str, ...]
@@ -284,6 +287,7 @@ def test_without_misfits_no_file_is_written_and_a_dry_run_writes_none_either(spa
     assert lines(tmp_path / "none") == lines(tmp_path / "out") == {}
 
 
+@pytest.mark.slow
 def test_what_no_row_is_the_cause_of_leaves_no_file(space: Config, tmp_path: Path) -> None:
     make(space, "sqlite", *ROWS, *BROKEN)
     make(space, "postgres")

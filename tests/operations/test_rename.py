@@ -349,6 +349,7 @@ def test_the_command_line_tells_the_other_names(
 METADATA = metadata()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["duckdb"])
 def test_a_column_to_sync_since_is_named_as_in_the_models_whatever_the_target_calls_it(
     named: Config, target: str

@@ -119,6 +119,7 @@ def test_a_second_sync_looks_only_at_rows_from_the_watermark_less_the_overlap_on
     assert diff(items, source, target).equal
 
 
+@pytest.mark.slow
 def test_how_far_a_sync_by_one_column_went_says_nothing_of_another(items: Config) -> None:
     version = Since("version", overlap=0)
     put(items, "sqlite", *(item(key, 10 * key) for key in range(1, 6)))
@@ -234,6 +235,7 @@ def test_a_clock_that_is_put_back_hides_no_row_and_neither_does_one_that_was_ahe
     assert at(132) == (0, 0, 2)
 
 
+@pytest.mark.slow
 def test_a_failed_sync_a_dry_run_and_another_condition_leave_the_watermark_where_it_was(items: Config) -> None:
     put(items, "sqlite", item(1, 10))
     put(items, "postgres")
@@ -303,6 +305,7 @@ def test_deleting_needs_a_full_comparison(items: Config) -> None:
         sync(items, "sqlite", "sqlite2", since=SINCE, options=Options(mode=Mode.REPLACE))
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_column_and_an_overlap(
     items: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

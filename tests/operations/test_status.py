@@ -24,6 +24,7 @@ def of(config: Config, name: str) -> DatabaseStatus:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sqlite", "postgres"])
 def test_a_database_is_followed_from_its_absence_to_its_rows(config: Config, name: str) -> None:
     database = config.database(name)

@@ -191,6 +191,7 @@ def test_a_document_of_several_lines_is_dumped_on_one(space: Config, hold: Hold)
     assert stored(space, "sqlite2", "json") == ['{"a":1,  "a":  2}']
 
 
+@pytest.mark.slow
 def test_a_document_with_a_key_twice_is_refused_for_jsonb_of_postgres_before_and_while_it_is_written(
     space: Config, hold: Hold
 ) -> None:

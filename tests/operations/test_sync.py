@@ -110,6 +110,7 @@ def test_the_first_run_copies_every_row_exactly_and_the_second_writes_none(
     assert not second.created_schema
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), RING)
 def test_only_what_differs_is_written_and_rows_of_the_target_alone_stay(shop: Config, source: str, target: str) -> None:
     fill(shop.database(source))
@@ -169,6 +170,7 @@ def test_a_second_run_leaves_every_byte_of_a_file_as_it_was(
     assert fingerprint(tmp_path / file) == before
 
 
+@pytest.mark.slow
 @EVERY_TARGET
 def test_copied_rows_keep_their_audit_times_to_the_microsecond(
     config: Config, filled: Callable[[Config], None], target: str
@@ -385,6 +387,7 @@ def test_a_dry_run_into_a_missing_file_tells_the_plan_and_makes_no_file(
     assert counts(planned) == counts(sync(shop, "sqlite", target)) == ALL_NEW
 
 
+@pytest.mark.slow
 @EVERY_TARGET
 def test_a_dry_run_tells_what_the_real_run_does_and_writes_nothing(shop: Config, target: str) -> None:
     fill(shop.database("sqlite"))
@@ -542,6 +545,7 @@ def test_commits_in_between_keep_whole_batches_when_a_later_one_fails(shop: Conf
     }
 
 
+@pytest.mark.slow
 @EVERY_TARGET
 def test_commits_in_between_are_verified_and_add_up(shop: Config, target: str) -> None:
     fill(shop.database("sqlite"))
@@ -791,6 +795,7 @@ def test_what_is_written_to_sqlite_after_the_sync_began_is_not_seen(shop: Config
     assert counts(sync(shop, "sqlite", "duckdb"))["customer"] == (meddler.steps, 1, 3, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [False, True])
 def test_what_is_written_to_postgres_after_the_sync_began_is_not_seen(shop: Config, again: bool) -> None:
     fill(shop.database("postgres"))
@@ -823,6 +828,7 @@ link = Table("link", metadata, Column("a", ForeignKey("note.id"), primary_key=Tr
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["option", "file", "environment"])
 def test_a_schema_of_somebody_else_goes_round_through_all_engines(
     config: Config,

@@ -219,6 +219,7 @@ def test_whoever_alters_a_table_that_was_looked_at_does_not_wait(things: Config)
         other.execute('ALTER TABLE "Gone" ADD COLUMN y INTEGER')
 
 
+@pytest.mark.slow
 def test_the_commands_tell_it_where_they_say_what_was_done(
     things: Config, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

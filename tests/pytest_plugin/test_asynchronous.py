@@ -44,6 +44,7 @@ TESTS = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
 def test_sessions_need_not_be_closed(project: Project, driver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOOLKIT_TEST_POSTGRES_URL", project.server.replace("postgresql:", f"postgresql+{driver}:"))

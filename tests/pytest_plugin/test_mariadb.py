@@ -95,6 +95,7 @@ def test_a_template_is_made_again_where_the_content_changes_or_it_is_asked_for(p
     assert kinds(address, project) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("driver", ["asyncmy", "aiomysql"])
 def test_sessions_of_asynchronous_drivers_need_not_be_closed(
     project: Project, address: str, driver: str, monkeypatch: pytest.MonkeyPatch

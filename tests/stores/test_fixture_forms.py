@@ -297,6 +297,7 @@ def refuse(line: int, text: bytes, error: Exception) -> None:
     raise AssertionError((line, text)) from error
 
 
+@pytest.mark.slow
 @given(content=arrays(), size=st.integers(1, 40))
 @settings(max_examples=40, deadline=None)
 def test_rows_of_any_layout_in_chunks_of_any_size_are_those_that_json_reads(content: bytes, size: int) -> None:

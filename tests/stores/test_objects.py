@@ -109,6 +109,7 @@ def keys(objects: ObjectStore, prefix: str = "") -> list[str]:
 # -- the contract ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("in_memory", "parts"), [(False, 1), (True, 4)])
 def test_what_is_written_is_read_listed_and_removed(place: Place, in_memory: bool, parts: int) -> None:
     objects, part = place.objects, parts * place.part_bytes
@@ -359,6 +360,7 @@ def test_reading_slowly_outlives_the_timeout_of_a_request(s3: Place) -> None:
     assert b"".join(pieces) == content
 
 
+@pytest.mark.slow
 def test_an_object_that_is_replaced_while_it_is_read_is_not_mixed(
     make: Callable[[str], Place], unreliable_s3: UnreliableProxy
 ) -> None:
