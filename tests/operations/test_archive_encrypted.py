@@ -16,12 +16,13 @@ from tests.operations.archive_example import Gallery
 from tests.operations.outcomes import files_in
 from tests.servers.unreliable import Fault, UnreliableProxy
 from toolkit.config import Config, Store, load_config
-from toolkit.errors import ConfigurationError, EncryptionError, StoreError
+from toolkit.errors import ConfigurationError, EncryptionError, NotRemovedError, StoreError
 from toolkit.operations.archive.erasing import forget
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.rotating import rotate_key
 from toolkit.operations.fixtures.dump import dump_data
 from toolkit.stores.archive_locks import LockKind
+from toolkit.stores.client import ObjectStoreClient
 from toolkit.stores.encrypted import EncryptedStore, open_objects
 from toolkit.stores.objects import ObjectInfo, ObjectStore
 from toolkit.stores.sealing import keys_of
@@ -305,6 +306,24 @@ def test_a_large_file_goes_through_in_little_memory(sealed: Gallery) -> None:
 
 
 # -- another key -------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_not_given_up_while_the_store_has_what_it_encrypted(
+    sealed: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed.push()
+    old, before = sealed.config, set(raw(sealed))
+    sealed.config = with_keys(old, TWO, ONE)
+    with monkeypatch.context() as patch:
+        delete = ObjectStoreClient.delete
+        patch.setattr(
+            ObjectStoreClient, "delete", lambda self, keys: delete(self, [key for key in keys if key not in before])
+        )
+        with pytest.raises(NotRemovedError, match=r"it is still there, and so are \d+ more"):
+            rotate_key(sealed.config)
+    assert before <= set(raw(sealed))
+    assert rotate_key(sealed.config).complete
+    assert not before & set(raw(sealed))
 
 
 def test_an_archive_that_was_rotated_needs_its_new_key_alone(sealed: Gallery) -> None:

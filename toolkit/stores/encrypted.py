@@ -227,6 +227,11 @@ class EncryptedStore(ObjectStore):
         """Remove what the keys behind the first encrypted under these names."""
         super().delete(each.name_of(key) for key in keys for each in self._keys[1:])
 
+    def has_old(self, key: str) -> bool:
+        """Whether something is there that a key behind the first encrypted under this name."""
+        info = super().info
+        return any(info(each.name_of(key)) is not None for each in self._keys[1:])
+
     def forget_old_keys(self) -> None:
         """Say in the store that nothing is encrypted with the keys behind the first any more."""
         self._tell_key()

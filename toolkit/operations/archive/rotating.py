@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from toolkit.core.parallel import in_parallel
 from toolkit.core.progress import Progress, Silent
-from toolkit.errors import DamagedObjectError, EncryptionError, MissingObjectError
+from toolkit.errors import DamagedObjectError, EncryptionError, MissingObjectError, NotRemovedError
 from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, open_archive
 from toolkit.operations.archive.outcomes import Finding, Outcome
 from toolkit.stores.archive_locks import LOCKS, LockKind
@@ -62,6 +62,7 @@ def rotate_key(
     Raises:
         EncryptionError: the archive has no key, or other ones.
         ArchiveBusyError: somebody is at work there.
+        NotRemovedError: the store has something in its old form still.
         StoreError: something cannot be read, written or removed; what was written anew is there once more.
     """
     started = time.perf_counter()
@@ -107,7 +108,14 @@ class _Rotation(Struct):
         if not self.findings:
             # Whoever took the lock for void may have written with an old key.
             lock.require_still_there()
+            self._require_none_old()
             self.store.forget_old_keys()
+
+    def _require_none_old(self) -> None:
+        """See that what was written anew is gone in its old form; some listings are late, so that it is asked for."""
+        left = [info.key for info in self._old() if self.store.has_old(info.key)]
+        if left:
+            raise NotRemovedError(self.store.name, left[0], len(left))
 
     def _old(self) -> Iterator[ObjectInfo]:
         # Whoever is at work is not here: locks that are left are void.
