@@ -71,3 +71,9 @@ def test_an_orphan_that_is_there_still_is_not_told_as_removed(world: Gallery, mo
     keeping(monkeypatch, "orphan")
     result = remove_orphans(world.config, "sqlite", store="archive", older_than=dt.timedelta(days=1), dry_run=False)
     assert (result.removed, [each.outcome for each in result.findings]) == ((), [Outcome.UNWRITABLE])
+
+
+def test_a_file_that_is_live_still_is_not_told_as_moved(world: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeping(monkeypatch, "b")
+    result = world.push(move=True)
+    assert (result.removed, [(each.outcome, each.path) for each in result.findings]) == (1, [(Outcome.UNWRITABLE, "b")])

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from toolkit.config import Config, Store
 from toolkit.core.file_properties import Properties
-from toolkit.errors import MissingObjectError, StoreError, ToolkitError, UnknownNameError
+from toolkit.errors import MissingObjectError, NotRemovedError, StoreError, ToolkitError, UnknownNameError
 from toolkit.stores import locations
 from toolkit.stores.chunks import CHUNK_BYTES, Source, first_bytes
 from toolkit.stores.client import ObjectStoreClient, client_for
@@ -166,9 +166,15 @@ class ObstoreBackend:
         self._access.write(path, chunks, size=size, properties=properties)
 
     def delete(self, path: str) -> None:
-        """Remove a file that may not be there."""
+        """Remove a file that may not be there.
+
+        Raises:
+            NotRemovedError: the store says that it did, and has it still.
+        """
         self._refuse_outside(path)
         self._access.delete([path])
+        if self._access.info(path) is not None:
+            raise NotRemovedError(self.name, path)
 
     def list(self) -> Iterator[ObjectInfo]:
         """Every file, in no particular order, a few at a time."""

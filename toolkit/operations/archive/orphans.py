@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from toolkit.core.durations import show_duration
 from toolkit.core.parallel import in_parallel
 from toolkit.core.progress import Progress, Silent
-from toolkit.errors import NotRemovedError, SharedFilesError, ToolkitError
+from toolkit.errors import SharedFilesError, ToolkitError
 from toolkit.operations.archive.audit import AuditResult, audit
 from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends
 from toolkit.operations.archive.outcomes import Finding, Outcome
@@ -148,8 +148,6 @@ class _Removal(Struct):
                 return _YOUNG, orphan
             if not self.dry_run:
                 live.delete(path)
-                if live.info(path) is not None:
-                    raise NotRemovedError(live.name, path)
         except ToolkitError as error:
             return _FAILED, replace(orphan, outcome=Outcome.UNWRITABLE, reason=error.fact)
         age = show_duration(dt.datetime.now(dt.UTC) - info.last_modified)
