@@ -23,6 +23,7 @@ from sqlalchemy.sql import compiler
 
 from toolkit.core.engine_type import EngineType
 from toolkit.core.types import Kind, logical_type
+from toolkit.engines.duckdb.kept_results import ExecutionContext
 from toolkit.engines.duckdb.reflection import CatalogReflection, label_check
 from toolkit.engines.portable.foreign_types import ForeignTypes, without_cast
 
@@ -315,6 +316,7 @@ class Dialect(CatalogReflection, duckdb_engine.Dialect):  # type: ignore[misc]
     # A backslash in a string is one: PostgreSQL's dialect writes two.
     _backslash_escapes = False
     inspector = Inspector  # type: ignore[assignment]
+    execution_ctx_cls = ExecutionContext
     ddl_compiler = DDLCompiler  # type: ignore[assignment]
     type_compiler_cls = TypeCompiler
     statement_compiler = StatementCompiler

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from toolkit.engines.contract import Configured, Connection, SchemaFeatures
@@ -12,7 +12,6 @@ from toolkit.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
-    from sqlalchemy import Connection as SQLAlchemyConnection
 
 # A file of somebody else's may hold views that read this user's files, and would have them copied.
 _WITHIN_ITS_FILE: Mapping[str, bool] = dict.fromkeys(
@@ -64,12 +63,6 @@ class DuckDB(FileEngine):
     def introduce_to_alembic(self) -> None:
         """It takes 0.3 s."""
         from toolkit.engines.duckdb import alembic  # noqa: F401
-
-    def begin_migrations(self, connection: SQLAlchemyConnection, *, only_reads: bool) -> Callable[[], None]:
-        """Let a migration go through rows and execute other statements meanwhile."""
-        from toolkit.engines.duckdb.kept_results import keep_results
-
-        return keep_results(connection)
 
     @property
     def features(self) -> SchemaFeatures:

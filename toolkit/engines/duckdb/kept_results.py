@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
-from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event
+import duckdb_engine
 from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 from sqlalchemy.engine.interfaces import ExecuteStyle
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy import Connection
+from toolkit.engines.portable.streamed import STREAMED
 
 
-def keep_results(connection: Connection) -> Callable[[], None]:
-    """Fetch the rows of each query at once; returned is what undoes this.
+class ExecutionContext(duckdb_engine.Dialect.execution_ctx_cls):  # type: ignore[misc]
+    """Fetches the rows of a query at once, unless whoever asks executes nothing until they are read (`STREAMED`).
 
     All cursors of duckdb-engine are one: whoever goes through rows and executes something for each would see the first
     alone, without an error.
     """
-    event.listen(connection, "after_cursor_execute", _fetch)
-    return partial(event.remove, connection, "after_cursor_execute", _fetch)
 
-
-def _fetch(_: Connection, cursor: Any, *args: Any) -> None:
-    context = args[2]
-    # SQLAlchemy itself fetches at once what an INSERT of many rows returns.
-    if context is None or context.execute_style is ExecuteStyle.INSERTMANYVALUES or not cursor.description:
-        return
-    context.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(cursor, initial_buffer=deque(cursor.fetchall()))
+    def post_exec(self) -> None:
+        """Fetch them."""
+        super().post_exec()
+        # SQLAlchemy itself fetches at once what an INSERT of many rows returns.
+        is_fetched = self.execute_style is ExecuteStyle.INSERTMANYVALUES or not self.cursor.description
+        if not is_fetched and STREAMED not in self.execution_options:
+            rows = deque(self.cursor.fetchall())
+            self.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(self.cursor, initial_buffer=rows)

@@ -15,6 +15,7 @@ from toolkit.core.streams import others
 from toolkit.core.tables import TableSpec
 from toolkit.engines.portable.codec import MISFITS, Codec
 from toolkit.engines.portable.selection import bound, rows_with
+from toolkit.engines.portable.streamed import STREAMED
 from toolkit.errors import UnrepresentableValueError
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def _stored_keys(
     narrow = spec.project(keys.column_names)
     cells = [connection.codec.select(column, table.c[column.name]) for column in narrow.columns]
     found: set[tuple[Any, ...]] = set()
-    with connection.translated(), closing(connection.sqlalchemy.execute(sa.select(*cells).where(is_other))) as result:
+    query = sa.select(*cells).where(is_other).execution_options(**{STREAMED: True})
+    with connection.translated(), closing(connection.sqlalchemy.execute(query)) as result:
         for rows in result.partitions(_ROWS):
             for batch, stored in _decoded(connection.codec, narrow, rows):
                 is_wanted = pc.invert(others(batch, keys)).to_pylist()

@@ -22,6 +22,7 @@ from toolkit.engines.contract import Part, Table
 from toolkit.engines.portable.codec import MISFITS
 from toolkit.engines.portable.long_expressions import added
 from toolkit.engines.portable.selection import NUMBER, batches_to_bind, batches_to_unite, rows_of, rows_with
+from toolkit.engines.portable.streamed import STREAMED
 from toolkit.engines.portable.updated_table import UpdatedTable
 from toolkit.errors import (
     ConditionError,
@@ -145,7 +146,7 @@ class TableRepository(UpdatedTable):
         A driver fetches by the number of rows: of those that are left, none is wider than the last one fetched.
         """
         rows = 1
-        widest_first = query.order_by(width.desc()).execution_options(yield_per=most)
+        widest_first = query.order_by(width.desc()).execution_options(yield_per=most, **{STREAMED: True})
         with self.connection.translated(), closing(self.connection.sqlalchemy.execute(widest_first)) as result:
             while fetched := result.fetchmany(rows):
                 *columns, widths = zip(*fetched, strict=True)
