@@ -11,7 +11,7 @@ from sqlalchemy.engine.interfaces import ExecuteStyle
 from toolkit.engines.portable.streamed import STREAMED
 
 
-class ExecutionContext(duckdb_engine.Dialect.execution_ctx_cls):  # type: ignore[misc]
+class ExecutionContext(duckdb_engine.Dialect.execution_ctx_cls):  # type: ignore[misc, valid-type]
     """Fetches the rows of a query at once, unless whoever asks executes nothing until they are read (`STREAMED`).
 
     All cursors of duckdb-engine are one: whoever goes through rows and executes something for each would see the first
