@@ -303,3 +303,18 @@ def test_rules_beside_which_no_row_is_updated_are_named(
     with pytest.raises(StatementError, match=r"t has rules, .*: kept") as refused:
         sync(pair, "one", "two")
     assert "DROP RULE kept ON " in refused.value.advice
+
+
+def test_rows_against_a_check_that_is_younger_are_carried_and_the_check_follows_them(
+    pair: Config, postgres_url: str, second_postgres_url: str
+) -> None:
+    run(
+        postgres_url,
+        "CREATE TABLE n (id integer PRIMARY KEY, x integer, p integer REFERENCES n DEFERRABLE INITIALLY DEFERRED)",
+        "INSERT INTO n VALUES (1, -1, 2), (2, NULL, 1)",
+        "SET CONSTRAINTS ALL IMMEDIATE",
+        "ALTER TABLE n ADD CONSTRAINT positive CHECK (x > 0) NOT VALID, ADD CONSTRAINT there NOT NULL x NOT VALID",
+        "COMMENT ON CONSTRAINT positive ON n IS 'since May'",
+    )
+    assert sync(pair, "one", "two").verified
+    assert catalogue(second_postgres_url) == catalogue(postgres_url)

@@ -60,6 +60,12 @@ class LeftBehind(Struct, frozen=True):
     parent: str
 
 
+class AfterRows(str):
+    """A statement of those that make tables which rows may be against that were there before it: it follows them."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Schema:
     """The tables, as SQLAlchemy has them: types, keys, constraints, indexes, defaults, comments.

@@ -89,6 +89,9 @@ class Connection(Locking, Protocol):
     def begin_with(self, make: Callable[[], None]) -> None:
         """Do this in the transaction, before anything else, and again in one that begins after an error ended it."""
 
+    def finish_with(self, statement: str) -> None:
+        """Execute it when rows are in: before the next commit, or at once where an engine has none that may wait."""
+
     def translated(self) -> AbstractContextManager[None]:
         """Turn the driver's errors into this package's."""
 
@@ -130,7 +133,8 @@ class Connection(Locking, Protocol):
     def definitions(self, tables: Sequence[sa.Table], /) -> Sequence[str]:
         """The statements that make these tables of `schema` once more, just as they are, in a database of this engine.
 
-        With the schemas, types and sequences that they rest on. Default: none, they are made from `schema`.
+        With the schemas, types and sequences that they rest on. Those that rows may be against are `AfterRows`.
+        Default: none, they are made from `schema`.
         """
 
     def measures(self, table: sa.Table, /) -> dict[str, ColumnMeasure]:

@@ -111,6 +111,10 @@ class DatabaseConnection(ManyTables, OneForm, Committed):
         """Do this in the transaction: an error that ends it ends all work."""
         make()
 
+    def finish_with(self, statement: str) -> None:
+        """Execute what may follow the rows."""
+        self.sqlalchemy.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
     def stop_reading(self) -> None:
         """Close what a fast engine opened beside the transaction to read: its locks would stop our own writes."""
 

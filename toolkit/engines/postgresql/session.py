@@ -87,6 +87,7 @@ class PostgresSession(DatabaseConnection):
     _held: tuple[str, ...] = ()
     _process = 0
     _joined: str | None = None
+    _last: tuple[str, ...] = ()
 
     def run(self, statement: str, parameter: str | None = None) -> psycopg.Cursor[Any]:
         """Run a statement with at most one value, bound at `VALUE`; a percent sign in a name stays one."""
@@ -143,6 +144,21 @@ class PostgresSession(DatabaseConnection):
                 "Reset that where it is set (ALTER ROLE or ALTER DATABASE … RESET session_replication_role), or write "
                 "as a role that may set it.",
             ) from error
+
+    def finish_with(self, statement: str) -> None:
+        """Execute it before the next commit."""
+        self._last += (statement,)
+
+    def commit(self) -> None:
+        """Make the transaction's work last, and begin the next."""
+        last, self._last = self._last, ()
+        if last:
+            self.stop_reading()
+            with self.translated():
+                # A table with checks that are still to come cannot be altered.
+                for statement in ("SET CONSTRAINTS ALL IMMEDIATE", *last):
+                    self.run(statement)
+        super().commit()
 
     def share(self) -> str:
         """Let others see what this transaction sees, as long as it lasts."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateSchema
 
+from toolkit.core.schema import AfterRows
 from toolkit.core.schema_memory import memory_table, remembered
 from toolkit.engines import connect
 from toolkit.errors import MigrationError, StatementError
@@ -63,7 +64,10 @@ def make_tables(
             without_types(connection.dialect, tables),
         ):
             for statement in definitions:
-                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+                if within is not None and isinstance(statement, AfterRows):
+                    within.finish_with(statement)
+                else:
+                    connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
             if not definitions:
                 _make_of_metadata(connection, database, metadata, tables, remembers)
             if remembers:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from toolkit.core.schema import AfterRows
 from toolkit.engines.postgresql.schema import queries
 from toolkit.engines.postgresql.schema.objects import Object, ordered
 from toolkit.engines.postgresql.schema.reflected import by_table, numbers_of
@@ -45,6 +46,7 @@ def definitions(connection: PostgresSession, tables: Sequence[sa.Table]) -> list
             *found.comments(),
             *found.foreign_keys(),
             *values(connection, found.sequences),
+            *found.unproven(),
         ]
 
 
@@ -56,6 +58,7 @@ class _Found:
             return queries.rows(connection, query, ids)
 
         self._relations = ask(queries.RELATIONS)
+        self._names = {row.id: row.quoted for row in self._relations}
         self._columns = by_table(ask(queries.COLUMNS))
         self._constraints = by_table(ask(queries.CONSTRAINTS))
         self._indexes = by_table(ask(queries.INDEXES))
@@ -101,14 +104,20 @@ class _Found:
         return any(row.kind == "n" and row.columns == [column.name] for row in self._constraints[column.table])
 
     def parts(self) -> Iterator[str]:
-        """What makes partitions of tables, sequences those of columns; and the checks that rows may be against."""
+        """What makes partitions of tables, sequences those of columns."""
         for row in self._relations:
             if row.bound is not None:
                 yield f"ALTER TABLE ONLY {row.parent} ATTACH PARTITION {row.quoted} {row.bound}"
         for row in self.sequences:
             if not row.is_identity and row.owner is not None:
                 yield f"ALTER SEQUENCE {row.quoted} OWNED BY {row.owner}"
-        yield from self._added(row for row in self._all(self._constraints) if row.kind in "cn" and not row.is_valid)
+
+    def unproven(self) -> Iterator[str]:
+        """The checks that rows may be against, which were there before them."""
+        for row in self._all(self._constraints):
+            if row.kind in "cn" and not row.is_valid:
+                added = [*self._added([row]), *self._comment_of(row)]
+                yield from map(AfterRows, added)
 
     def keys(self) -> Iterator[str]:
         """The keys and the indexes; those of partitions become parts of those of their tables."""
@@ -131,15 +140,14 @@ class _Found:
 
     def comments(self) -> Iterator[str]:
         """Of tables, columns, constraints, indexes and sequences."""
-        names = {row.id: row.quoted for row in self._relations}
         for row in self._relations:
             yield from _comment("TABLE", row.quoted, row.comment)
         for row in self._all(self._columns):
-            yield from _comment("COLUMN", f"{names[row.table]}.{row.quoted}", row.comment)
+            yield from _comment("COLUMN", f"{self._names[row.table]}.{row.quoted}", row.comment)
         for row in self._all(self._constraints):
-            # Those of foreign keys come with them.
-            if row.kind != "f":
-                yield from _comment("CONSTRAINT", f"{row.quoted} ON {names[row.table]}", row.comment)
+            # Those of foreign keys, and of what was never proven, come with them.
+            if row.kind != "f" and (row.is_valid or row.kind not in "cn"):
+                yield from self._comment_of(row)
         for row in self._all(self._indexes):
             if row.is_valid:
                 yield from _comment("INDEX", row.quoted, row.comment)
@@ -147,12 +155,14 @@ class _Found:
             yield from _comment("SEQUENCE", row.quoted, row.comment)
 
     def _added(self, constraints: Iterable[Any], only: str = "ONLY ") -> Iterator[str]:
-        names = {row.id: row.quoted for row in self._relations}
         for row in constraints:
-            table = names[row.table]
-            yield f"ALTER TABLE {only}{table} ADD CONSTRAINT {row.quoted} {row.definition}"
+            yield f"ALTER TABLE {only}{self._names[row.table]} ADD CONSTRAINT {row.quoted} {row.definition}"
             if row.kind == "f":
-                yield from _comment("CONSTRAINT", f"{row.quoted} ON {table}", row.comment)
+                yield from self._comment_of(row)
+
+    def _comment_of(self, constraint: Any) -> Iterator[str]:
+        name = f"{constraint.quoted} ON {self._names[constraint.table]}"
+        yield from _comment("CONSTRAINT", name, constraint.comment)
 
     def _all(self, rows: Any) -> Iterator[Any]:
         for relation in self._relations:
