@@ -70,6 +70,18 @@ CREATE SCHEMA other;
 ALTER TABLE pointing ENABLE ROW LEVEL SECURITY;
 CREATE VIEW other."View 2" AS SELECT 1;
 CREATE TEMPORARY TABLE for_now (id integer);
+CREATE TYPE pair AS (a integer);
+CREATE TABLE typed OF pair;
+CREATE CAST (text AS pair) WITH INOUT;
+CREATE OPERATOR === (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4eq);
+CREATE OPERATOR CLASS mine FOR TYPE integer USING btree AS OPERATOR 3 =, FUNCTION 1 btint4cmp(integer, integer);
+CREATE TEXT SEARCH CONFIGURATION unnamed (COPY = simple);
+CREATE PUBLICATION published;
+CREATE FUNCTION told() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER at_end ON ddl_command_end EXECUTE FUNCTION told();
+ALTER DEFAULT PRIVILEGES IN SCHEMA other GRANT SELECT ON TABLES TO PUBLIC;
+CREATE INDEX by_sum ON kept ((id + 1));
+ALTER INDEX by_sum ALTER COLUMN 1 SET STATISTICS 300;
 """
 
 
@@ -77,7 +89,7 @@ def test_what_is_beside_tables_is_told(pair: Config, postgres_url: str) -> None:
     run(postgres_url, BESIDE)
     with connect(pair.database("one")) as connection:
         schema = connection.schema()
-    assert set(schema.metadata.tables) == {"kept", "pointing"}
+    assert set(schema.metadata.tables) == {"kept", "pointing", "typed"}
     assert [(note.table, note.what, note.reason) for note in schema.notes] == [
         ("pointing", "foreign key to_child of of_child", "child is none of the tables that can be read."),
         ("pointing", "domain used_domain of elements", "Elements of arrays are not checked there."),
@@ -103,7 +115,56 @@ def test_what_is_beside_tables_is_told(pair: Config, postgres_url: str) -> None:
         ("unused", "sequence", "No table takes numbers from it."),
         ("unused_type", "type", "No table has a column of it."),
         ("stamp", "function", "Functions are carried only to PostgreSQL, and only those that tables rest on."),
+        ("told", "function", "Functions are carried only to PostgreSQL, and only those that tables rest on."),
+        ("unnamed", "text search configuration", "No table's column or index names it."),
+        ("=== (integer, integer)", "operator", "It is not carried."),
+        ("at_end", "event trigger", "It is not carried."),
+        ("mine", "operator class", "It is not carried."),
+        ("other", "default privileges", "It is not carried."),
+        ("published", "publication", "It is not carried."),
+        ("text AS pair", "cast", "It is not carried."),
+        ("typed", "type of the table", "It is made as a table of its own, not of that type (OF)."),
+        ("kept", "storage of columns", "SET STORAGE, COMPRESSION, STATISTICS and options of columns are not carried."),
     ]
+
+
+def test_what_columns_search_with_comes_along_and_so_do_comments_within_types(
+    pair: Config, postgres_url: str, second_postgres_url: str
+) -> None:
+    run(
+        postgres_url,
+        "CREATE SCHEMA words",
+        'CREATE TEXT SEARCH DICTIONARY words."My stems" '
+        "(TEMPLATE = snowball, LANGUAGE = 'english', STOPWORDS = 'english')",
+        "CREATE TEXT SEARCH CONFIGURATION mine (COPY = simple)",
+        'ALTER TEXT SEARCH CONFIGURATION mine ALTER MAPPING FOR asciiword WITH words."My stems", simple',
+        "CREATE TYPE pair AS (a integer, b text)",
+        "COMMENT ON COLUMN pair.b IS 'the ''second'' one'",
+        "CREATE DOMAIN positive AS integer CONSTRAINT above CHECK (VALUE > 0)",
+        "COMMENT ON CONSTRAINT above ON DOMAIN positive IS 'above 0'",
+        "CREATE TABLE t (id positive PRIMARY KEY, p pair, x text, "
+        "s tsvector GENERATED ALWAYS AS (to_tsvector('mine', x)) STORED)",
+        "INSERT INTO t (id, x) VALUES (1, 'the tables of words')",
+    )
+    assert sync(pair, "one", "two").verified
+    with psycopg.connect(second_postgres_url) as there:
+        found = there.execute(
+            "SELECT s::text, col_description('pair'::regclass, 2), obj_description(oid, 'pg_constraint') "
+            "FROM t, pg_constraint WHERE conname = 'above'"
+        ).fetchone()
+    assert found == ("'tabl':2 'word':4", "the 'second' one", "above 0")
+
+
+def test_a_statement_that_rests_on_what_is_not_carried_is_shown(pair: Config, postgres_url: str) -> None:
+    run(
+        postgres_url,
+        "CREATE OPERATOR === (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4eq)",
+        "CREATE TABLE t (id integer PRIMARY KEY CHECK (id === 5))",
+    )
+    with pytest.raises(
+        StatementError, match=r"operator does not exist.*as the source's schema is made: CREATE TABLE t"
+    ):
+        sync(pair, "one", "two")
 
 
 def test_tablespaces_of_tables_and_of_indexes_are_told(pair: Config, postgres_url: str) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateSchema
 
 from toolkit.core.schema import AfterRows
 from toolkit.core.schema_memory import memory_table, remembered
+from toolkit.core.values import shortened
 from toolkit.engines import connect
 from toolkit.errors import MigrationError, StatementError
 from toolkit.operations.migrations.model_checks import require_checks
@@ -63,11 +64,7 @@ def make_tables(
             _noting(metadata, begun),
             without_types(connection.dialect, tables),
         ):
-            for statement in definitions:
-                if within is not None and isinstance(statement, AfterRows):
-                    within.finish_with(statement)
-                else:
-                    connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            _make_as_defined(database, connection, definitions, within)
             if not definitions:
                 _make_of_metadata(connection, database, metadata, tables, remembers)
             if remembers:
@@ -77,6 +74,29 @@ def make_tables(
             raise
         reason = _reason(error.__cause__ or error)
         raise _unmade(database, begun[-1], reason, by_models=not remembers) from error
+
+
+def _make_as_defined(
+    database: Database, connection: sa.Connection, definitions: Sequence[str], within: Connection | None
+) -> None:
+    """Execute them.
+
+    Raises:
+        StatementError: one is refused, as where it rests on what is not carried.
+    """
+    for statement in definitions:
+        if within is not None and isinstance(statement, AfterRows):
+            within.finish_with(statement)
+            continue
+        try:
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+        except sa.exc.ProgrammingError as error:
+            shown = shortened(statement)
+            raise StatementError(
+                database.name,
+                f"{_reason(error).rstrip('.')}, as the source's schema is made: {shown}",
+                "Make there before what it rests on, or leave the table out: --exclude TABLE. Nothing was made.",
+            ) from error
 
 
 def _make_of_metadata(

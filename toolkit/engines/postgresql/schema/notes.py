@@ -30,6 +30,8 @@ _REASONS = {
     "large objects": "Only what is in columns is carried.",
     "type": "No table has a column of it.",
     "statistics": "Extended statistics are not carried.",
+    "text search": "No table's column or index names it.",
+    "beside": "It is not carried.",
 }
 _UNREAD = ("unread", "hidden")
 _GRANT = "Give the role the right (GRANT SELECT ON {} TO …; BYPASSRLS, where policies hide rows)"
@@ -41,6 +43,7 @@ _OF_TABLES = {
     "replica identity": "It is not carried.",
     "cluster": "It is not carried.",
     "tablespace": "It is not carried: tables and indexes are made in the default one.",
+    "type of the table": "It is made as a table of its own, not of that type (OF).",
     "storage of columns": "SET STORAGE, COMPRESSION, STATISTICS and options of columns are not carried.",
 }
 _SHOWN_TABLES = 5
@@ -84,12 +87,15 @@ SELECT array_agg(name ORDER BY name) FILTER (
        array_agg(name ORDER BY name) FILTER (
            WHERE reltablespace <> 0 OR EXISTS (SELECT FROM pg_index JOIN pg_class AS x ON x.oid = indexrelid
                                                WHERE indrelid = relation.id AND x.reltablespace <> 0)),
+       array_agg(name ORDER BY name) FILTER (WHERE reloftype <> 0),
        array_agg(name ORDER BY name) FILTER (
            WHERE EXISTS (SELECT FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = atttypid
                          WHERE attrelid = relation.id AND attnum > 0 AND NOT attisdropped
                          AND (attstorage <> typstorage OR attoptions IS NOT NULL
                               OR coalesce(to_jsonb(a) ->> 'attcompression', '') <> ''
-                              OR coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) > -1)))
+                              OR coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) > -1))
+           OR EXISTS (SELECT FROM pg_index JOIN pg_attribute AS a ON attrelid = indexrelid
+                      WHERE indrelid = relation.id AND coalesce((to_jsonb(a) ->> 'attstattarget')::int, -1) > -1))
 FROM (SELECT c.*, c.oid AS id, c.oid::regclass::text AS name FROM pg_class AS c
       WHERE c.oid = ANY (CAST(:tables AS oid[]))) AS relation
 """
@@ -168,6 +174,39 @@ WITH place AS (
     UNION ALL
     SELECT 11, 'pg_largeobject', 'large objects: ' || count(*), 'large objects', NULL, NULL FROM pg_largeobject_metadata
     HAVING count(*) > 0
+    UNION ALL
+    SELECT 12, prefix || cfgname, 'text search configuration', 'text search', NULL, NULL FROM pg_ts_config AS s
+    JOIN place ON place.oid = cfgnamespace WHERE s.oid >= 16384
+    AND ('pg_ts_config'::regclass, s.oid) NOT IN (SELECT * FROM foreigner)
+    AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE refclassid = 'pg_ts_config'::regclass AND refobjid = s.oid
+                    AND classid IN ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_class'::regclass))
+    UNION ALL
+    SELECT 12, prefix || dictname, 'text search dictionary', 'text search', NULL, NULL FROM pg_ts_dict AS s
+    JOIN place ON place.oid = dictnamespace WHERE s.oid >= 16384
+    AND ('pg_ts_dict'::regclass, s.oid) NOT IN (SELECT * FROM foreigner)
+    AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE refclassid = 'pg_ts_dict'::regclass AND refobjid = s.oid)
+    UNION ALL
+    SELECT 13, name, what, 'beside', NULL, NULL FROM (
+        SELECT 'pg_cast'::regclass AS kind, oid, 'cast' AS what,
+               format_type(castsource, NULL) || ' AS ' || format_type(casttarget, NULL) AS name FROM pg_cast
+        UNION ALL
+        SELECT 'pg_operator'::regclass, o.oid, 'operator', prefix || oprname || ' (' || concat_ws(', ',
+               format_type(nullif(oprleft, 0), NULL), format_type(oprright, NULL)) || ')'
+        FROM pg_operator AS o JOIN place ON place.oid = oprnamespace
+        UNION ALL
+        SELECT 'pg_opclass'::regclass, o.oid, 'operator class', prefix || opcname
+        FROM pg_opclass AS o JOIN place ON place.oid = opcnamespace
+        UNION ALL
+        SELECT 'pg_publication'::regclass, oid, 'publication', pubname FROM pg_publication
+        UNION ALL
+        SELECT 'pg_event_trigger'::regclass, oid, 'event trigger', evtname FROM pg_event_trigger
+        UNION ALL
+        SELECT 'pg_default_acl'::regclass, oid, 'default privileges',
+               CASE defaclnamespace WHEN 0 THEN defaclrole::regrole::text ELSE defaclnamespace::regnamespace::text END
+        FROM pg_default_acl
+    ) AS beside
+    WHERE oid >= 16384 AND (kind, oid) NOT IN (SELECT * FROM foreigner)
+    AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE classid = kind AND objid = beside.oid AND deptype = 'i')
 )
 SELECT DISTINCT rank, place::text, what, reason, parent, columns FROM others ORDER BY rank, place, what
 """

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit.engines.postgresql.schema.queries import rows
+from toolkit.engines.postgresql.schema.text_search import TEXT_SEARCH
 
 if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
@@ -47,9 +48,10 @@ def ordered(
 
 def _statements(connection: PostgresSession, tables: Sequence[int]) -> dict[Object, Sequence[str]]:
     found: dict[Object, Sequence[str]] = {}
-    for query in (_NAMESPACES, _EXTENSIONS, _COLLATIONS, _ENUMS, _DOMAINS, _COMPOSITES, _RANGES, _FUNCTIONS):
+    types = (_COLLATIONS, _ENUMS, _DOMAINS, _COMPOSITES, _RANGES)
+    for query in (_NAMESPACES, _EXTENSIONS, *types, _FUNCTIONS, *TEXT_SEARCH):
         for row in rows(connection, f"{_NEEDED} {query}", tables):
-            comment = () if row.comment is None else (row.comment,)
+            comment = (row.comment,) if row.comment else ()
             found[row.catalogue, row.id] = (row.statement, *comment)
     return found
 
@@ -125,7 +127,12 @@ SELECT classid::regclass::text AS catalogue, objid::bigint AS id,
                     FROM pg_constraint WHERE contypid = objid), '')
        || CASE WHEN t.typnotnull AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE contypid = objid AND contype = 'n')
           THEN ' NOT NULL' ELSE '' END AS statement,
-       'COMMENT ON DOMAIN ' || objid::regtype || ' IS ' || quote_literal(obj_description(objid, 'pg_type')) AS comment
+       concat_ws('; ', 'COMMENT ON DOMAIN ' || objid::regtype || ' IS '
+                       || quote_literal(obj_description(objid, 'pg_type')),
+                 (SELECT string_agg(format('COMMENT ON CONSTRAINT %I ON DOMAIN %s IS %L', conname, objid::regtype,
+                                           description), '; ' ORDER BY conname)
+                  FROM pg_constraint AS c JOIN pg_description AS d ON d.objoid = c.oid
+                  WHERE contypid = needed.objid AND d.classoid = 'pg_constraint'::regclass)) AS comment
 FROM needed JOIN pg_type AS t ON t.oid = objid JOIN pg_type AS base ON base.oid = t.typbasetype
 WHERE classid = 'pg_type'::regclass AND t.typtype = 'd'
 """
@@ -136,7 +143,13 @@ SELECT classid::regclass::text AS catalogue, objid::bigint AS id, 'CREATE TYPE '
                               THEN ' COLLATE ' || attcollation::regcollation ELSE '' END, ', ' ORDER BY attnum)
                     FROM pg_attribute JOIN pg_type AS a ON a.oid = atttypid
                     WHERE attrelid = t.typrelid AND attnum > 0 AND NOT attisdropped), '') || ')' AS statement,
-       'COMMENT ON TYPE ' || objid::regtype || ' IS ' || quote_literal(obj_description(objid, 'pg_type')) AS comment
+       concat_ws('; ', 'COMMENT ON TYPE ' || objid::regtype || ' IS '
+                       || quote_literal(obj_description(objid, 'pg_type')),
+                 (SELECT string_agg(format('COMMENT ON COLUMN %s.%I IS %L', objid::regtype, attname, description),
+                                    '; ' ORDER BY attnum)
+                  FROM pg_attribute AS a JOIN pg_description AS d
+                  ON d.objoid = attrelid AND d.objsubid = attnum AND d.classoid = 'pg_class'::regclass
+                  WHERE attrelid = t.typrelid AND attnum > 0)) AS comment
 FROM needed JOIN pg_type AS t ON t.oid = objid JOIN pg_class ON pg_class.oid = t.typrelid AND relkind = 'c'
 WHERE classid = 'pg_type'::regclass
 """
