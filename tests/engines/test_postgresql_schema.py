@@ -379,3 +379,19 @@ def test_rows_against_a_check_that_is_younger_are_carried_and_the_check_follows_
     )
     assert sync(pair, "one", "two").verified
     assert catalogue(second_postgres_url) == catalogue(postgres_url)
+
+
+def test_arrays_of_decimals_are_carried_between_columns_of_other_scales(
+    pair: Config, postgres_url: str, second_postgres_url: str
+) -> None:
+    run(
+        postgres_url,
+        "CREATE TABLE t (id integer PRIMARY KEY, a numeric(10,2)[])",
+        "INSERT INTO t VALUES (1, '{1.5,NULL,NaN}'), (2, '[0:1]={1,2}')",
+    )
+    run(second_postgres_url, "CREATE TABLE t (id integer PRIMARY KEY, a numeric(12,4)[])")
+    assert sync(pair, "one", "two").verified
+    assert [table.unchanged for way in (("one", "two"), ("two", "one")) for table in sync(pair, *way).tables] == [2, 2]
+    run(second_postgres_url, "UPDATE t SET a = '{1.5555}' WHERE id = 2")
+    with pytest.raises(UnrepresentableValueError, match=r"t id=2: column 'a' holds \{1.5555\}"):
+        sync(pair, "two", "one")

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from toolkit.core.canonical_json import canonical_document
 from toolkit.core.types import FLOAT_KINDS, Kind, LogicalType
 from toolkit.engines.portable.adapters import MisfitError
-from toolkit.engines.portable.lossy import ANY_VALUE
+from toolkit.engines.portable.lossy import ANY_VALUE, bare
 from toolkit.engines.postgresql import lossy
 from toolkit.engines.postgresql.adapter import PostgresAdapter
 from toolkit.engines.postgresql.json import NULL_CHARACTER, has_duplicate_keys
@@ -89,8 +89,10 @@ class Nested(PostgresAdapter):
 
     def select(self, source: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         texts, plain = sa.cast(source, sa.Text), source
+        if self._scaled is not None:
+            plain = sa.cast(plain, sa.ARRAY(self._scaled))
         if not self.element.form.in_arrays:
-            plain = sa.cast(source, sa.ARRAY(sa.Text))
+            plain = sa.cast(plain, sa.ARRAY(sa.Text))
         document = self._listed(sa.type_coerce(plain, sa.types.NullType()))
         bounded = sa.func.jsonb_build_object(sa.func.split_part(texts, "=", 1), document)
         return sa.cast(sa.case((texts.like("[%"), bounded), else_=document), sa.Text)
@@ -117,7 +119,17 @@ class Nested(PostgresAdapter):
         """The array, of elements that have one form in JSON, or of texts."""
         if self.element.type.is_document:
             return f"{name}::jsonb[]::text[]"
+        if self._scaled is not None:
+            return f"{name}::numeric({self._scaled.precision}, {self._scaled.scale})[]::text[]"
         return name if self.element.form.in_arrays else f"{name}::text[]"
+
+    @property
+    def _scaled(self) -> sa.Numeric[Any] | None:
+        """What elements are read as that show so many digits wherever they are stored: 1.5000 is 1.50."""
+        type_ = self.element.type
+        if type_.kind is not Kind.DECIMAL or type_.precision is None:
+            return None
+        return sa.Numeric(type_.precision, type_.scale or 0)
 
     def takes(self, actual: str) -> bool:
         return False
@@ -125,7 +137,11 @@ class Nested(PostgresAdapter):
     def lossy(self, actual: str, value: str, version: int) -> str | None:
         if not actual.endswith("[]"):
             return ANY_VALUE
-        if self.element.lossy(actual.removesuffix("[]"), value, version) is not None:
+        element = actual.removesuffix("[]")
+        if self._scaled is not None and bare(element) == "numeric":
+            changed = self.element.lossy(element, "d", version)
+            return changed and f"EXISTS (SELECT FROM unnest({value}) AS e(d) WHERE d <> 'NaN' AND {changed})"
+        if self.element.lossy(element, value, version) is not None:
             return ANY_VALUE
         # They are read as `jsonb`.
         unlike = has_duplicate_keys("d", version)
