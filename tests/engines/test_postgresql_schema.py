@@ -13,7 +13,13 @@ from toolkit.config import Config, load_config
 from toolkit.core.engine_type import EngineType
 from toolkit.core.numbering import NEXT_NUMBER, NUMBERING, Numbering
 from toolkit.engines import connect
-from toolkit.errors import SchemaMismatchError, StatementError, UnrepresentableValueError
+from toolkit.errors import (
+    ConfigurationError,
+    RefusedRowError,
+    SchemaMismatchError,
+    StatementError,
+    UnrepresentableValueError,
+)
 from toolkit.operations.sync import sync
 
 HERE = Path(__file__).parent
@@ -126,6 +132,13 @@ def test_what_is_beside_tables_is_told(pair: Config, postgres_url: str) -> None:
         ("typed", "type of the table", "It is made as a table of its own, not of that type (OF)."),
         ("kept", "storage of columns", "SET STORAGE, COMPRESSION, STATISTICS and options of columns are not carried."),
     ]
+
+
+def test_what_is_no_table_is_told_as_what_it_is_where_it_is_named(pair: Config, postgres_url: str) -> None:
+    run(postgres_url, BESIDE)
+    for name, told in ("a_copy", "materialized view"), ("child", "table"), ("unused", "sequence"):
+        with pytest.raises(ConfigurationError, match=rf"{name} \({told}\) is not carried: "):
+            sync(pair, "one", "two", tables=[name])
 
 
 def test_what_columns_search_with_comes_along_and_so_do_comments_within_types(
@@ -395,3 +408,21 @@ def test_arrays_of_decimals_are_carried_between_columns_of_other_scales(
     run(second_postgres_url, "UPDATE t SET a = '{1.5555}' WHERE id = 2")
     with pytest.raises(UnrepresentableValueError, match=r"t id=2: column 'a' holds \{1.5555\}"):
         sync(pair, "two", "one")
+
+
+@pytest.mark.parametrize(
+    ("constraint", "told"),
+    [
+        ("ALTER TABLE t ADD EXCLUDE USING gist (r WITH &&)", "conflicts with existing key .*"),
+        ("CREATE UNIQUE INDEX ON t (lower(r))", r"Key \(lower\(r\)\)=\(1\) already exists"),
+        ("CREATE UNIQUE INDEX ON t (r) WHERE s", r"\(r = \[1,5\), which id=2 has too\)"),
+    ],
+)
+def test_rows_that_exchange_what_no_unique_columns_hold_are_refused_with_the_way_out(
+    pair: Config, postgres_url: str, second_postgres_url: str, constraint: str, told: str
+) -> None:
+    for url, rows in (postgres_url, "(1, '[1,5)'), (2, '[5,9)')"), (second_postgres_url, "(2, '[1,5)'), (1, '[5,9)')"):
+        table = "CREATE TABLE t (id integer PRIMARY KEY, r int4range, s boolean DEFAULT true)"
+        run(url, table, constraint, f"INSERT INTO t VALUES {rows}")
+    with pytest.raises(RefusedRowError, match=rf"t id=1 is refused: .*{told}\n.*If rows exchange their values"):
+        sync(pair, "one", "two")

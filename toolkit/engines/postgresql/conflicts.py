@@ -14,9 +14,16 @@ from psycopg import errors as pg
 from toolkit.core.tables import ForeignKeySpec, TableSpec
 from toolkit.engines.portable.refusals import undone
 from toolkit.engines.postgresql.adapters import CODEC
-from toolkit.engines.postgresql.errors import refused_row, value_of_key
+from toolkit.engines.postgresql.errors import EXCHANGED, refused_row, value_of_key
 from toolkit.engines.postgresql.sql import VALUE, literal, qualified, quoted
-from toolkit.errors import MissingParentError, RefusedRowError, StatementError, ToolkitError, UniqueConflictError
+from toolkit.errors import (
+    CORRECT_ROW,
+    MissingParentError,
+    RefusedRowError,
+    StatementError,
+    ToolkitError,
+    UniqueConflictError,
+)
 
 if TYPE_CHECKING:
     from toolkit.engines.postgresql.session import PostgresSession
@@ -39,6 +46,8 @@ def guarded(
     except (pg.ForeignKeyViolation, pg.UniqueViolation) as error:
         find = find_orphans if isinstance(error, pg.ForeignKeyViolation) else find_duplicates
         named = find(connection, spec, rows) or find_named(connection, spec, rows, error)
+        if named is None and only is not None and isinstance(error, pg.UniqueViolation):
+            named = find_refused(connection, spec, rows, only, error)
         raise named or connection.known_error(error) from error
     except (pg.DataError, pg.IntegrityError) as error:
         found = only and find_refused(connection, spec, rows, only, error)
@@ -217,14 +226,27 @@ def find_named(
             return None
         if isinstance(error, pg.ForeignKeyViolation):
             break
+        if not found:
+            # A value of an expression that texts on their way do not have: whose it is in the table is another row.
+            return None
     rest = [*found][:2]
-    if isinstance(error, pg.UniqueViolation) and len(rest) > 1 and {*columns.split(", ")} <= {*spec.column_names}:
+    is_whole = {*columns.split(", ")} <= {*spec.column_names} and not _is_partial(connection, spec, error)
+    if isinstance(error, pg.UniqueViolation) and len(rest) > 1 and is_whole:
         return UniqueConflictError(connection.name, spec.name, columns, value, rest)
     if not rest:
         return None
     also = f", which {rest[1]} has too" if isinstance(error, pg.UniqueViolation) and len(rest) > 1 else ""
     reason = f"{error.diag.message_primary} ({columns} = {value}{also})"
-    return RefusedRowError(connection.name, spec.name, rest[0], reason)
+    return RefusedRowError(connection.name, spec.name, rest[0], reason, EXCHANGED if also else CORRECT_ROW)
+
+
+def _is_partial(connection: PostgresSession, spec: TableSpec, error: pg.IntegrityError) -> bool:
+    """Whether the index that was broken has some of the rows alone: no others are told apart by its columns."""
+    query = (
+        f"SELECT 1 FROM pg_index JOIN pg_class AS x ON x.oid = indexrelid WHERE relname = {VALUE} "
+        f"AND indrelid = {literal(qualified(spec.table))}::regclass AND indpred IS NOT NULL"
+    )
+    return connection.run(query, error.diag.constraint_name or "").fetchone() is not None
 
 
 def find_collation_duplicates(connection: PostgresSession, spec: TableSpec, stage: str) -> tuple[str, str] | None:

@@ -139,6 +139,13 @@ def lock_sign(error: BaseException) -> LockSign | None:
     return LockSign.NO_ROOM if "max_locks_per_transaction" in hint else None
 
 
+# Checked row by row; the values of unique keys of columns get out of the way by themselves.
+EXCHANGED = (
+    f"{CORRECT_ROW} If rows exchange their values, and are in order once all are written, change those of the target "
+    "by hand before, or have it checked at the end: an exclusion constraint that is DEFERRABLE INITIALLY DEFERRED."
+)
+
+
 def known_error(database: Configured, error: BaseException) -> ToolkitError:
     """The error to raise in place of the driver's; never with a password, nor with a row's content."""
     text = str(error)
@@ -202,7 +209,11 @@ def refused_row(
     """The server's refusal of one row, with its key and, where that is known, its column."""
     column = column or error.diag.column_name
     if column is None:
-        return RefusedRowError(database.name, spec.name, key, error.diag.message_primary or _first_line(str(error)))
+        reason = error.diag.message_primary or _first_line(str(error))
+        if isinstance(error, pg.ExclusionViolation | pg.UniqueViolation):
+            found = ". ".join(filter(None, (reason, error.diag.message_detail))).rstrip(".")
+            return RefusedRowError(database.name, spec.name, key, found, EXCHANGED)
+        return RefusedRowError(database.name, spec.name, key, reason)
     if not isinstance(error, pg.NotNullViolation):
         problem = f"is refused by {database.name}: {error.diag.message_primary}"
         return UnrepresentableValueError(spec.name, key, column, problem)

@@ -16,7 +16,7 @@ from toolkit.core.progress import SILENT, Progress
 from toolkit.core.schema import WIDER, Note, Schema, TypesBy
 from toolkit.core.schema_memory import MEMORY, memory_table, recall
 from toolkit.engines import connect
-from toolkit.errors import SchemaMismatchError, UnknownNameError
+from toolkit.errors import ConfigurationError, SchemaMismatchError, UnknownNameError
 from toolkit.operations.migrations.revisions import exists
 from toolkit.operations.records import is_own, is_record
 from toolkit.operations.reflection.converted_types import with_converted, with_nulls
@@ -69,7 +69,7 @@ def reflect_one(database: Database, wanted: Wanted, *, is_read: bool = False) ->
         _widen(schema.metadata, wanted.convert)
         if is_read:
             _require_readable(database.name, schema, wanted)
-        require_known(connection, wanted, _known(schema))
+        require_known(connection, wanted, _known(schema), schema.notes)
         names, notes = chosen(schema.metadata.tables, wanted)
         if is_read:
             _require_none_left(database.name, schema, names, wanted)
@@ -188,7 +188,8 @@ def _joined(source: Connection, target: Side, wanted: Wanted, *, compares: bool)
     found = joined(Side(source, schema), target, rename, left, wanted.exclude_columns)
     if not target.connection.capabilities.has_strict_types:
         with_converted(Schema(schema.dialect, found.metadata), wanted.convert)
-    require_known(source, wanted, {*_known(schema), *_known(target.schema), *found.metadata.tables})
+    known = {*_known(schema), *_known(target.schema), *found.metadata.tables}
+    require_known(source, wanted, known, (*schema.notes, *target.schema.notes))
     both = tuple(pair.source.fullname for pair in found.pairs)
     names = tuple(found.metadata.tables) if compares else both
     names = tuple(name for name in names if name in (wanted.tables or names))
@@ -319,7 +320,7 @@ def _made(source: Connection, target: Database, wanted: Wanted) -> Reflection:
     is_alike = _is_alike(source, target)
     schema = schema_of(source, TypesBy.STORAGE if is_alike else TypesBy.VALUES)
     _require_readable(source.name, schema, wanted)
-    require_known(source, wanted, _known(schema))
+    require_known(source, wanted, _known(schema), schema.notes)
     schema = with_converted(schema, wanted.convert)
     if not is_alike:
         schema = with_nulls(schema, wanted.convert)
@@ -342,12 +343,17 @@ def _is_record(table: sa.Table) -> bool:
     return is_record(table.name, table.columns.keys())
 
 
-def require_known(connection: Connection, wanted: Wanted, tables: Collection[str]) -> None:
+def require_known(connection: Connection, wanted: Wanted, tables: Collection[str], notes: Sequence[Note] = ()) -> None:
     """Check that the tables that were named are there; of those to leave out, any that the database knows will do.
 
     Raises:
         UnknownNameError: one is not.
+        ConfigurationError: one is something else than a table with rows of its own, as the `notes` say.
     """
+    others = {note.table: note for note in reversed(notes) if note.table not in tables}
+    for note in filter(None, map(others.get, wanted.tables)):
+        reason = f"{note.reason[0].lower()}{note.reason[1:]}"
+        raise ConfigurationError(f"{note.table} ({note.what}) is not carried: {reason}", "Leave out its name.")
     unknown = [name for name in wanted.exclude if name not in tables]
     inspector = sa.inspect(connection.sqlalchemy) if unknown else None
     unknown = [name for name in unknown if inspector is not None and not inspector.has_table(name)]
