@@ -442,3 +442,26 @@ def test_tables_with_a_collation_of_their_applications_own_are_copied_or_refused
         # A table of the same definition cannot be written to.
         with pytest.raises(StatementError, match="the collation unicase is a function of its application's"):
             sync(bare, source, f"sqlite:///{tmp_path}/copy.sqlite", exclude=["tag", "card"])
+
+
+def test_tables_with_a_function_of_their_applications_own_are_copied_or_refused_by_name(
+    config: Config, tmp_path: Path
+) -> None:
+    source, target = (f"sqlite:///{tmp_path}/app.sqlite", f"duckdb:///{tmp_path}/app.duckdb")
+    bare = replace(config, metadata="", migrations=config.root / "none")
+    with closing(sqlite3.connect(tmp_path / "app.sqlite")) as file:
+        file.create_function("slug", 1, str.lower, deterministic=True)
+        file.executescript(
+            """
+            CREATE TABLE page (id INTEGER PRIMARY KEY, title TEXT, path TEXT AS (slug(title)));
+            CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT CHECK (slug(name) = name));
+            INSERT INTO page (title) VALUES ('One'); INSERT INTO tag VALUES (1, 'a');
+            """
+        )
+    with pytest.raises(SchemaMismatchError, match="rows in page, and a generated column of it calls the function slug"):
+        sync(bare, source, target)
+    found = sync(bare, source, target, exclude=["page"])
+    assert [each.inserted for each in found.tables] == [1]
+    # A table of the same definition cannot be written to.
+    with pytest.raises(StatementError, match="SQLite has no function slug: it is one of the application's"):
+        sync(bare, source, f"sqlite:///{tmp_path}/copy.sqlite", exclude=["page"])

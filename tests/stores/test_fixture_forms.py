@@ -554,6 +554,12 @@ def test_without_what_reads_yaml_it_is_named_with_what_to_do(tmp_path: Path, mon
     assert "where PyYAML is installed (pip install 'toolkit[yaml]')" in problem
 
 
+@pytest.mark.parametrize(("name", "text"), [("csv", "id,code\n1,AL\n"), ("json", "[]"), ("jsonl", '{"id": 1}\n')])
+def test_a_file_of_utf_16_is_told_as_such(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / f"us_state.{name}").write_text(text, encoding="utf-16")
+    assert problems_of(tmp_path) == (f"us_state.{name}, line 1: the file is UTF-16 text: save it as UTF-8",)
+
+
 @pytest.mark.parametrize(("name", "between"), [("csv", ";"), ("csv", "\t"), ("tsv", ",")])
 def test_a_table_of_text_with_another_separator_is_told_as_such(tmp_path: Path, name: str, between: str) -> None:
     (tmp_path / f"us_state.{name}").write_text(between.join(["id", "name"]) + "\n" + between.join("1x"))

@@ -29,7 +29,7 @@ from toolkit.stores.csv_rows import NOT_UTF8, CsvRows
 from toolkit.stores.cut_columns import REFUSED, Block, ColumnCutter, decoded_type
 from toolkit.stores.enum_members import members_of, text_of_enum
 from toolkit.stores.fixture_files import REJECTED, UNREAD, FileForm
-from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError
+from toolkit.stores.json_rows import REFUSALS, JsonRows, RowsError, no_utf16
 from toolkit.stores.members import RowDecoder, became_zero, given_twice
 from toolkit.stores.relative_times import RELATIVE_KINDS, Now, absolute, as_now, now_in_utc
 from toolkit.stores.yaml_rows import yaml_rows
@@ -98,7 +98,7 @@ class FixtureReader(msgspec.Struct, frozen=True, dict=True):
         """The line and the structure of each row, or of several the first line and their columns."""
         try:
             if separator := form.format.separator:
-                rows_of_text = CsvRows(chunks, self._note, separator)
+                rows_of_text = CsvRows(no_utf16(chunks), self._note, separator)
                 rows_of_text.require_separated(self._fields)
                 for name in rows_of_text.header:
                     if name not in self._fields:
@@ -109,7 +109,7 @@ class FixtureReader(msgspec.Struct, frozen=True, dict=True):
             if form.format.is_yaml:
                 yield from yaml_rows(chunks, decode, self._explain)
                 return
-            rows = JsonRows(chunks, decode, self._explain, decode_many, ColumnCutter(self.spec.columns).cut)
+            rows = JsonRows(no_utf16(chunks), decode, self._explain, decode_many, ColumnCutter(self.spec.columns).cut)
             yield from rows.array() if form.format.is_array else rows.lines()
         except RowsError as error:
             self.problems.add(self.file, error.line, error.problem)

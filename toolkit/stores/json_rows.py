@@ -29,6 +29,7 @@ _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]', re.DOTALL)
 # What is behind a row that another follows in its line.
 _FOLLOWED = re.compile(rb"[ \t\r]*+,[ \t\r]*+\{")
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class RowsError(Exception):
@@ -37,6 +38,19 @@ class RowsError(Exception):
     def __init__(self, line: int, problem: str) -> None:
         self.line, self.problem = line, problem
         super().__init__(f"{shown_place(line)}: {problem}")
+
+
+def no_utf16(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks of a file, unless it is what Excel saves as Unicode text, or PowerShell writes behind `>`.
+
+    Raises:
+        RowsError: it begins as UTF-16 does, and nothing of UTF-8.
+    """
+    first = next(chunks, b"")
+    if first.startswith(_UTF16):
+        raise RowsError(1, "the file is UTF-16 text: save it as UTF-8")
+    yield first
+    yield from chunks
 
 
 class JsonRows(Generic[T]):

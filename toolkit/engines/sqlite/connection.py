@@ -266,6 +266,10 @@ class SqliteConnection(SqliteSnapshot):
         if (found := re.search(r"no such collation sequence: (\S+)", text)) is not None:
             fact = f"the collation {found[1]} is a function of its application's, and texts are not compared without it"
             return StatementError(self.name, fact, "Leave out each table whose definition names it: --exclude TABLE.")
+        if (found := re.search(r"(?:no such|unknown) function: ([^\s()]+)", text)) is not None:
+            fact = f"SQLite has no function {found[1]}: it is one of the application's, or misspelt"
+            advice = "Leave out each table whose definition names it (--exclude TABLE), or correct the condition."
+            return StatementError(self.name, fact, advice)
         return StatementError(self.name, text, "Run with --debug to see the statement.")
 
 

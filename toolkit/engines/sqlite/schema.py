@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from toolkit.core.numbering import NEXT_NUMBER
 from toolkit.core.schema import ColumnMeasure, Note, Schema, TypesBy
+from toolkit.core.sql_terms import quoted
 from toolkit.engines.sqlite import measures as values
 from toolkit.engines.sqlite.definitions import last_numbers
 from toolkit.engines.sqlite.identities import identity
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from toolkit.engines.sqlite.snapshot import SqliteSnapshot
 
+_COPY = "Have the application copy it into a table without that"
 _RENAME = 'Give it one (ALTER TABLE "{}" RENAME COLUMN "" TO …)'
 
 # SQLite's own: others are functions of whoever opens the file (`PRAGMA collation_list` has the missing ones, too).
@@ -30,7 +34,7 @@ _COLLATIONS = frozenset((BINARY, "NOCASE", "RTRIM"))
 def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
     """All tables but virtual ones, and those that cannot be read, which is told."""
     every = structures(connection)
-    unread = list(_unread(every))
+    unread = list(_unread(connection, every))
     names = {note.table for note in unread}
     found = [each for each in every if each.name not in names]
     types: dict[str, Mapping[str, TypeEngine[Any]]] = {}
@@ -55,7 +59,7 @@ def schema(connection: SqliteSnapshot, by: TypesBy) -> Schema:
     return Schema("sqlite", metadata, (*notes, *unread, *left_out(connection)))
 
 
-def _unread(tables: Sequence[StoredStructure]) -> Iterator[Note]:
+def _unread(connection: SqliteSnapshot, tables: Sequence[StoredStructure]) -> Iterator[Note]:
     """The tables whose rows cannot be read, each with what lets them be."""
     for table in tables:
         if "" in table.by_name:
@@ -65,7 +69,23 @@ def _unread(tables: Sequence[StoredStructure]) -> Iterator[Note]:
         elif "without_rowid" in table.options and (unknown := table.collations - _COLLATIONS):
             what = f"the collation {min(unknown)}, which only its application has"
             reason = f"It is WITHOUT ROWID and has {what}: SQLite reads none of its rows without."
-            yield Note(table.name, "table", reason, remedy="Have the application copy it into a table without that")
+            yield Note(table.name, "table", reason, remedy=_COPY)
+        elif (function := _unknown_function(connection, table)) is not None:
+            reason = f"A generated column of it calls the function {function}, which only its application has."
+            yield Note(table.name, "table", reason, remedy=_COPY)
+
+
+def _unknown_function(connection: SqliteSnapshot, table: StoredStructure) -> str | None:
+    """A function that a virtual column is computed by, and that SQLite does not have; it is looked up in preparing."""
+    if not any(each.computed is not None and not each.is_stored for each in table.columns):
+        return None
+    try:
+        connection.driver.execute(f"SELECT * FROM {quoted(table.name)} LIMIT 0").close()
+    except sqlite3.OperationalError as error:
+        if (found := re.match(r"(?:unknown|no such) function: ([^\s()]+)", str(error))) is not None:
+            return found[1]
+        raise
+    return None
 
 
 def _numbers_of_file(connection: SqliteSnapshot) -> Iterator[Note]:
