@@ -42,6 +42,8 @@ def test_old_files_without_rows_go_and_young_ones_stay(world: Gallery) -> None:
     told, planned = ([structs.replace(each, reason=None) for each in found.removed] for found in (result, plan))
     assert (told, result.complete) == (planned, True)
     assert set(world.live_files()) == {"a", "b", "young"}
+    # An age before all times is none that anything has.
+    assert removed(world, older_than=dt.timedelta.max).younger == 1
     assert paths(removed(world, older_than=dt.timedelta())) == ["young"]
 
 

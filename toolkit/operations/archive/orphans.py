@@ -146,16 +146,15 @@ class _Removal(Struct):
             info = live.info(path)
             if info is None:
                 return _REMOVED, orphan
+            age = now - info.last_modified
             # No age at all is asked for where nobody writes: no clock matters then.
-            spared = older_than + OTHER_CLOCK if older_than and live.has_own_clock else older_than
-            if info.last_modified > now - spared:
+            if older_than and age - OTHER_CLOCK * live.has_own_clock < older_than:
                 return _YOUNG, orphan
             if not self.dry_run:
                 live.delete(path)
         except ToolkitError as error:
             return _FAILED, replace(orphan, outcome=Outcome.UNWRITABLE, reason=error.fact)
-        age = show_duration(now - info.last_modified)
-        return _REMOVED, replace(orphan, reason=f"no row points at it; written {age} ago")
+        return _REMOVED, replace(orphan, reason=f"no row points at it; written {show_duration(age)} ago")
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class RestoreWriting(msgspec.Struct):
         try:
             with self.memory.taken(min(size, STREAM_BYTES)):
                 live, kept = self.run.targets.live(backend), decode_properties(properties)
-                live.write(path, self._content(address), size=size, properties=kept)
+                live.write(path, self._content(address, size), size=size, properties=kept)
             arrived = live.info(path)
         except MissingObjectError as error:
             return Outcome.MISSING, error.fact
@@ -90,10 +90,10 @@ class RestoreWriting(msgspec.Struct):
             return Outcome.UNWRITABLE, f"the store said that it was written, and {found}"
         return None, None
 
-    def _content(self, address: Address) -> Iterator[bytes]:
+    def _content(self, address: Address, size: int) -> Iterator[bytes]:
         """An object's content; that it has its hash is known before its last piece is accepted as such."""
         try:
-            for chunk in self.run.stop.watched(self.run.archive.read(address)):
+            for chunk in self.run.stop.watched(self.run.archive.read(address, size)):
                 self.run.progress.advance_file(0, len(chunk))
                 yield chunk
         except (MissingObjectError, DamagedObjectError):
