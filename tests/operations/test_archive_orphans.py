@@ -10,11 +10,14 @@ import pytest
 from msgspec import structs
 
 from tests.operations.archive_example import Gallery, gallery
-from toolkit.config import Config, Database
+from toolkit.config import Config, Database, Store
 from toolkit.errors import ArchivedRowsError, SharedFilesError
+from toolkit.operations.archive.backends import Backends
 from toolkit.operations.archive.erasing import forget
 from toolkit.operations.archive.orphans import OrphanResult, remove_orphans
 from toolkit.operations.archive.outcomes import Outcome
+from toolkit.stores.live import ObstoreBackend
+from toolkit.stores.objects import ObjectInfo
 
 
 def removed(world: Gallery, **options: Any) -> OrphanResult:
@@ -39,6 +42,8 @@ def test_old_files_without_rows_go_and_young_ones_stay(world: Gallery) -> None:
     told, planned = ([structs.replace(each, reason=None) for each in found.removed] for found in (result, plan))
     assert (told, result.complete) == (planned, True)
     assert set(world.live_files()) == {"a", "b", "young"}
+    # An age before all times is none that anything has.
+    assert removed(world, older_than=dt.timedelta.max).younger == 1
     assert paths(removed(world, older_than=dt.timedelta())) == ["young"]
 
 
@@ -134,3 +139,27 @@ def test_an_object_that_a_row_mentions_which_cannot_be_read_is_neither_pruned_no
     with pytest.raises(ArchivedRowsError):
         forget(world.config, "sqlite", {"photo": ("id = 1",)})
     assert moved["filename"] in world.objects()
+
+
+@pytest.mark.parametrize("minutes", [-15, 15])
+def test_by_a_store_with_another_clock_no_file_is_old_that_was_just_written(
+    alone: Config, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    world = gallery(replace(alone, stores={**alone.stores, "attachments": Store("attachments", "memory://")}), "sqlite")
+    live = Backends(world.config).get("attachments")
+    for path in ("a", "uncommitted"):
+        live.write(path, [b"A"])
+    world.photo(1, "a")
+    info = ObstoreBackend.info
+
+    def differing(self: ObstoreBackend, path: str) -> ObjectInfo | None:
+        found = info(self, path)
+        assert found is not None
+        return structs.replace(found, last_modified=found.last_modified + dt.timedelta(minutes=minutes))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ObstoreBackend, "info", differing)
+        result = removed(world, older_than=dt.timedelta(minutes=10))
+    assert (result.removed, result.younger) == ((), 1)
+    # Who asks for no age at all gets none.
+    assert paths(removed(world, older_than=dt.timedelta())) == ["uncommitted"]

@@ -13,9 +13,11 @@ from tests.conftest import ENGINES
 from tests.operations.archive_example import Gallery, gallery, reference
 from tests.operations.outcomes import files_in
 from toolkit.config import Config, Store
-from toolkit.errors import ConditionError, UnknownNameError
+from toolkit.errors import ConditionError, DamagedObjectError, UnknownNameError
+from toolkit.operations.archive.finding import cat
 from toolkit.operations.archive.outcomes import Outcome
 from toolkit.operations.archive.restore_writing import RestoreWriting
+from toolkit.stores.zstd import compress
 
 EVERY_ENGINE = pytest.mark.parametrize("engine", ENGINES)
 
@@ -467,3 +469,19 @@ def test_a_file_that_came_since_the_places_were_looked_at_stays(
     assert [each.path for each in result.findings if each.outcome is Outcome.KEPT] == ["0", "1"][overwrite:]
     first = b"archived 0" if overwrite else b"other"
     assert world.live_files() == {"0": first, "1": b"of the application", "2": b"archived 2"}
+
+
+def test_of_an_object_that_is_longer_than_its_manifest_says_no_more_is_written(world: Gallery, tmp_path: Path) -> None:
+    world.photo(1, "a", b"A" * 50_000)
+    world.push(compress=True)
+    ((key, _),) = world.objects().items()
+    assert key.endswith(".zst")
+    # Some hundred bytes there, any amount of space here.
+    (world.folder / key).write_bytes(b"".join(compress([bytes(1 << 20)] * 20)))
+    result = world.restore(directory=tmp_path / "out")
+    assert [each.outcome for each in result.findings] == [Outcome.CORRUPT]
+    assert "longer than the 50000 bytes that a manifest says" in str(result.findings[0].reason)
+    taken: list[bytes] = []
+    with pytest.raises(DamagedObjectError):
+        taken.extend(cat(world.config, "latest", "a").chunks)
+    assert sum(map(len, taken)) <= 50_000

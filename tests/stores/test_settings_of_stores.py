@@ -7,6 +7,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +118,10 @@ def test_a_customers_key_is_in_no_message(bucket: Store) -> None:
     with pytest.raises(StoreError) as caught:
         opened(replace(bucket, options=options))
     assert "hunter2" not in f"{caught.value} {caught.value.advice}"
+
+
+@pytest.mark.parametrize("path", ["file", "file/in/it"])
+def test_what_is_no_directory_is_told_as_such_and_is_no_empty_store(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"something other than a directory has its name|Not a directory"):
+        opened(Store("archive", str(tmp_path / path), tmp_path))

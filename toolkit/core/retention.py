@@ -15,6 +15,8 @@ from toolkit.core.durations import show_duration
 
 CLOCKS_DIFFER = dt.timedelta(minutes=5)
 """What the clocks of two machines usually differ by, at most."""
+OTHER_CLOCK = dt.timedelta(hours=1)
+"""By how much a store's clock may differ from the one here where nothing says what its present time is."""
 
 
 class Dated(Protocol):

@@ -73,15 +73,20 @@ class Archive:
         """All that lies where objects do, in no particular order; what is none of ours has no address."""
         return self.store.list(OBJECTS)
 
-    def read(self, address: Address) -> Iterator[bytes]:
-        """An object's plain content, compared with its address at the end.
+    def read(self, address: Address, size: int | None = None) -> Iterator[bytes]:
+        """An object's plain content, compared with its address at the end; no more than `size` bytes are given out.
 
         Raises:
             MissingObjectError: it is not there.
             DamagedObjectError: it is something else; what was given out until then is not to be used.
         """
-        digest = hashlib.sha256()
+        digest, count = hashlib.sha256(), 0
         for chunk in self._plain(address):
+            count += len(chunk)
+            # What is a few kilobytes as zstd can be terabytes, for which there is no place.
+            if size is not None and count > size:
+                problem = f"its content is damaged, or longer than the {size} bytes that a manifest says"
+                raise DamagedObjectError(self.name, address.key, problem)
             digest.update(chunk)
             yield chunk
         if digest.hexdigest() != address.sha256:

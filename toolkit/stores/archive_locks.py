@@ -23,6 +23,7 @@ from typing import Annotated
 
 import msgspec
 
+from toolkit.core.retention import OTHER_CLOCK
 from toolkit.core.workers import Worker
 from toolkit.errors import (
     ArchiveBusyError,
@@ -37,8 +38,6 @@ from toolkit.stores.objects import ObjectInfo, ObjectStore
 
 LOCKS = "locks/"
 LOCK_TTL = dt.timedelta(minutes=15)
-# By how much the store's clock may differ from the one here where nothing says what its present time is.
-_OTHER_CLOCK = dt.timedelta(hours=1)
 # Three failures to renew are survived.
 _RENEWED_SECONDS = LOCK_TTL.total_seconds() / 5
 
@@ -177,7 +176,7 @@ def at_work(store: ObjectStore, kind: LockKind) -> list[str]:
 
     Of one that was killed on another machine, it is told for so much longer.
     """
-    now = dt.datetime.now(dt.UTC) - _OTHER_CLOCK
+    now = dt.datetime.now(dt.UTC) - OTHER_CLOCK
     holders = (_holder(store, lock.key) for lock in store.list(LOCKS) if not _is_old(lock, now))
     return [holder.shown for holder in holders if holder is not None and holder.kind is kind and not holder.is_void]
 

@@ -32,6 +32,8 @@ class LiveBackend(Protocol):
     name: str
     is_object_store: bool
     """Whether what is read of a file is one state of it, and a listing says of it all that a question would."""
+    has_own_clock: bool
+    """Whether it tells when a file was written by a clock of its own, not by that of this machine."""
 
     @property
     def requests(self) -> Mapping[str, int]:
@@ -134,7 +136,7 @@ class ObstoreBackend:
     def __init__(self, key: str, access: ObjectStoreClient) -> None:
         self.key = key
         self.name = access.name
-        self.is_object_store = access.root is None
+        self.is_object_store = self.has_own_clock = access.root is None
         self._access = access
 
     @property
@@ -198,6 +200,7 @@ class FsspecBackend:
         self._backend = backend
         self._fs = backend.fs
         self._is_local = backend.protocol in ("file", "local")
+        self.has_own_clock = not self._is_local and backend.protocol != "memory"
         self._secrets = secrets_in(getattr(self._fs, "storage_options", None) or {})
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from typing import TYPE_CHECKING
 
 from toolkit.config import Store
@@ -29,6 +30,7 @@ def opened(store: Store) -> ObjectStore | None:
         StoreError: its address or a setting cannot be used.
     """
     if store.kind == "file":
+        _require_directory(store)
         return None
     if store.kind == "memory":
         return store.memory
@@ -47,3 +49,16 @@ def opened(store: Store) -> ObjectStore | None:
         problem, advice = explain(error, text)
         raise StoreError(name_of(store), problem, advice or "Correct its address and settings.") from None
     return found
+
+
+def _require_directory(store: Store) -> None:
+    """See that nothing else is in a directory's place: its listing would be empty, as that of one still to be made."""
+    assert store.directory is not None
+    try:
+        mode = store.directory.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(name_of(store), error.strerror or str(error), "Check the path and its permissions.") from None
+    if not stat.S_ISDIR(mode):
+        raise StoreError(name_of(store), "something other than a directory has its name", "Name a directory.")

@@ -125,7 +125,8 @@ def cat(config: Config, snapshot: str, file: str, *, store: str = DEFAULT_STORE)
             f"{archive.name}: several files of snapshot {header.id} are called {file!r}, with other content each.",
             f"Name one by its place or its hash: {shown}{', …' if len(found) > _TOLD else ''}.",
         )
-    return FileContent(archive.name, header.id, found[0], archive.read(found[0].address))
+    (entry,) = found
+    return FileContent(archive.name, header.id, entry, archive.read(entry.address, entry.size))
 
 
 def _names(entry: FileEntry) -> tuple[str, str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ SCHEMA = """
 -- Objects read back from the archive, and found whole; places that rows do not point at any more, or still do.
 CREATE TABLE proved (key TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE left_behind (id INTEGER PRIMARY KEY, backend TEXT, path TEXT, size INTEGER, sha TEXT,
-    UNIQUE (backend, path));
+    removed INTEGER, UNIQUE (backend, path));
 CREATE TABLE needed (location TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _Archived = tuple[str, int, Properties | None]
@@ -221,34 +222,56 @@ class Mover(Struct):
         self.archive.store.settle()
         # Whoever took the lock for void may have removed what rows were pointed at since: no live file goes then.
         self.lock.require_still_there()
+        self._note_needed()
+        rows = self.catalogue.pages("SELECT id, backend, path, size, sha FROM left_behind WHERE id > ? ORDER BY id")
+        self.progress.step("remove live files")
+        for number, removed, finding in in_parallel(
+            lambda row: (row[0], *self._remove_file(*row[1:])), rows, self.jobs, self._stop
+        ):
+            if removed:
+                self.removed += 1
+                self.catalogue.run("UPDATE left_behind SET removed = 1 WHERE id = ?", number)
+            if finding is not None:
+                self.findings.append(finding)
+        if self.removed:
+            self._look_for_rows()
+
+    def _note_needed(self) -> None:
         self.catalogue.run_many(
             "INSERT OR IGNORE INTO needed VALUES (?)",
             needed_places((Holder(self.database, (self.metadata,)), *self.others), self.backends),
         )
-        rows = self.catalogue.pages("SELECT id, backend, path, size, sha FROM left_behind WHERE id > ? ORDER BY id")
-        self.progress.step("remove live files")
-        for removed, finding in in_parallel(self._remove_file, rows, self.jobs, self._stop):
-            self.removed += removed
-            if finding is not None:
-                self.findings.append(finding)
 
-    def _remove_file(self, row: tuple[Any, ...]) -> tuple[int, Finding | None]:
+    def _look_for_rows(self) -> None:
+        """Tell of rows that a restore, or the application, pointed at a file while it was removed."""
+        self._note_needed()
+        removed = "SELECT id, backend, path, size FROM left_behind WHERE removed AND id > ? ORDER BY id"
+        for _, backend, path, size in self.catalogue.pages(removed):
+            if is_needed(self.catalogue, self.backends, backend, path) and self._is_gone(backend, path):
+                reason = "a row was pointed at it while it was removed; its content is in the archive: restore it"
+                self.findings.append(Finding(Outcome.DANGLING, backend=backend, path=path, size=size, reason=reason))
+
+    def _is_gone(self, backend: str, path: str) -> bool:
+        with suppress(ToolkitError):
+            return self.backends.get(backend).info(path) is None
+        return True
+
+    def _remove_file(self, backend: str, path: str, size: int, sha: str) -> tuple[bool, Finding | None]:
         """Remove a live file, if it still is what was archived: that is read once more, for there is no way back."""
-        _, backend, path, size, sha = row
         if is_needed(self.catalogue, self.backends, backend, path):
-            return 0, None
+            return False, None
         try:
             live = self.backends.get(backend)
             info = live.info(path)
             if info is None:
-                return 0, None
+                return False, None
             if info.size != size or not self._holds(backend, path, sha):
                 reason = "the live file was written again since it was archived, and is left as it is"
-                return 0, Finding(Outcome.KEPT, backend=backend, path=path, size=info.size, reason=reason)
+                return False, Finding(Outcome.KEPT, backend=backend, path=path, size=info.size, reason=reason)
             live.delete(path)
         except ToolkitError as error:
-            return 0, Finding(Outcome.UNWRITABLE, backend=backend, path=path, size=size, reason=error.fact)
-        return 1, None
+            return False, Finding(Outcome.UNWRITABLE, backend=backend, path=path, size=size, reason=error.fact)
+        return True, None
 
     def _holds(self, backend: str, path: str, sha: str) -> bool:
         digest = hashlib.sha256()

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from toolkit.core.durations import show_duration
 from toolkit.core.parallel import in_parallel
 from toolkit.core.progress import Progress, Silent
+from toolkit.core.retention import OTHER_CLOCK
 from toolkit.errors import SharedFilesError, ToolkitError
 from toolkit.operations.archive.audit import AuditResult, audit
 from toolkit.operations.archive.backends import DEFAULT_STORE, JOBS, Backends
@@ -72,7 +73,8 @@ def remove_orphans(
 ) -> OrphanResult:
     """Audit a database's live stores, then remove the files that no row points at and that were written so long ago.
 
-    What rows of any other configured database point at stays.
+    What rows of any other configured database point at stays. Of object stores, whose clock may be another, an hour is
+    added to an age.
 
     Raises:
         SharedFilesError: two stores share a place, another database cannot be read, or no row at all points at a store.
@@ -84,8 +86,8 @@ def remove_orphans(
     with Catalogue(_SCHEMA) as catalogue:
         run = _Removal(config, source, Backends(config, store), catalogue, dry_run, progress or Silent())
         run.require_known(found, orphans)
-        limit = dt.datetime.now(dt.UTC) - older_than
-        outcomes = list(in_parallel(lambda each: run.remove(each, limit), iter(orphans), jobs))
+        now = dt.datetime.now(dt.UTC)
+        outcomes = list(in_parallel(lambda each: run.remove(each, now, older_than), iter(orphans), jobs))
     kinds = Counter(state for state, _ in outcomes)
     removed = tuple(each for state, each in outcomes if state == _REMOVED)
     others = tuple(each for each in found.findings if each.outcome is not Outcome.ORPHAN)
@@ -134,8 +136,8 @@ class _Removal(Struct):
                     _REMOVED,
                 )
 
-    def remove(self, orphan: Finding, limit: dt.datetime) -> tuple[str, Finding]:
-        """What became of one file."""
+    def remove(self, orphan: Finding, now: dt.datetime, older_than: dt.timedelta) -> tuple[str, Finding]:
+        """What became of one file: it has to be so old, and older where another clock than the one here says it."""
         backend, path = orphan.backend or "", orphan.path or ""
         if is_needed(self.catalogue, self.backends, backend, path):
             return _NEEDED, orphan
@@ -144,14 +146,15 @@ class _Removal(Struct):
             info = live.info(path)
             if info is None:
                 return _REMOVED, orphan
-            if info.last_modified > limit:
+            age = now - info.last_modified
+            # No age at all is asked for where nobody writes: no clock matters then.
+            if older_than and age - OTHER_CLOCK * live.has_own_clock < older_than:
                 return _YOUNG, orphan
             if not self.dry_run:
                 live.delete(path)
         except ToolkitError as error:
             return _FAILED, replace(orphan, outcome=Outcome.UNWRITABLE, reason=error.fact)
-        age = show_duration(dt.datetime.now(dt.UTC) - info.last_modified)
-        return _REMOVED, replace(orphan, reason=f"no row points at it; written {age} ago")
+        return _REMOVED, replace(orphan, reason=f"no row points at it; written {show_duration(age)} ago")
 
 
 @contextmanager

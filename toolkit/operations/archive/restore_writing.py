@@ -33,6 +33,13 @@ REPAIRS = (
 )
 
 
+_USED = (
+    "SELECT id, backend, path, size FROM target WHERE id IN (SELECT use.target FROM repair JOIN entry ON "
+    "(entry.tbl, entry.col, entry.key) = (repair.tbl, repair.col, repair.key) JOIN use ON entry.id = use.entry) "
+    "AND state IN (?, ?) AND id > ? ORDER BY id"
+)
+
+
 class _NotReadError(Exception):
     """An object of the archive that cannot be read, as opposed to a file that cannot be written."""
 
@@ -59,6 +66,8 @@ class RestoreWriting(msgspec.Struct):
         if self.run.directory is not None:
             self._write_mapping(self.run.directory)
         self._repair_rows()
+        if self.repaired:
+            self._look_for_files()
 
     def _written(self, row: tuple[Any, ...]) -> Looked:
         """Write one file, unless one has come there since all were looked at: an application is at work meanwhile."""
@@ -75,7 +84,7 @@ class RestoreWriting(msgspec.Struct):
         try:
             with self.memory.taken(min(size, STREAM_BYTES)):
                 live, kept = self.run.targets.live(backend), decode_properties(properties)
-                live.write(path, self._content(address), size=size, properties=kept)
+                live.write(path, self._content(address, size), size=size, properties=kept)
             arrived = live.info(path)
         except MissingObjectError as error:
             return Outcome.MISSING, error.fact
@@ -90,10 +99,10 @@ class RestoreWriting(msgspec.Struct):
             return Outcome.UNWRITABLE, f"the store said that it was written, and {found}"
         return None, None
 
-    def _content(self, address: Address) -> Iterator[bytes]:
+    def _content(self, address: Address, size: int) -> Iterator[bytes]:
         """An object's content; that it has its hash is known before its last piece is accepted as such."""
         try:
-            for chunk in self.run.stop.watched(self.run.archive.read(address)):
+            for chunk in self.run.stop.watched(self.run.archive.read(address, size)):
                 self.run.progress.advance_file(0, len(chunk))
                 yield chunk
         except (MissingObjectError, DamagedObjectError):
@@ -145,3 +154,17 @@ class RestoreWriting(msgspec.Struct):
             else:
                 reason = "it was changed or deleted since it was read, and left as it is"
                 self.run.findings.append(Finding(Outcome.ROW_CHANGED, table, column, cell.key, reason=reason))
+
+    def _look_for_files(self) -> None:
+        """Tell of files that a push with --move removed before rows were pointed at them: it saw none that were."""
+        for _, backend, path, size in self.run.catalogue.pages(_USED, DONE, SAME):
+            try:
+                gone = self.run.targets.live(backend).info(path) is None
+            except ToolkitError:
+                # What becomes of a store afterwards is not for a restore to say.
+                continue
+            if gone:
+                reason = "it was removed before the row was pointed at it: run again"
+                self.run.findings.append(
+                    Finding(Outcome.DANGLING, backend=backend, path=path, size=size, reason=reason)
+                )
