@@ -426,3 +426,10 @@ def test_rows_that_exchange_what_no_unique_columns_hold_are_refused_with_the_way
         run(url, table, constraint, f"INSERT INTO t VALUES {rows}")
     with pytest.raises(RefusedRowError, match=rf"t id=1 is refused: .*{told}\n.*If rows exchange their values"):
         sync(pair, "one", "two")
+
+
+def test_the_class_of_operators_that_an_index_loses_is_named(pair: Config, postgres_url: str, tmp_path: Path) -> None:
+    run(postgres_url, "CREATE TABLE t (id integer PRIMARY KEY, n text)", "CREATE INDEX i ON t (n text_pattern_ops)")
+    result = sync(pair, "one", f"sqlite:///{tmp_path}/there.sqlite3")
+    told = "It is made without the operator class text_pattern_ops."
+    assert any(told in str(each.reason) for each in result.warnings if each.is_of_schema)
