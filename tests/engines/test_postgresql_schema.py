@@ -389,6 +389,12 @@ def test_rows_against_a_check_that_is_younger_are_carried_and_the_check_follows_
         "SET CONSTRAINTS ALL IMMEDIATE",
         "ALTER TABLE n ADD CONSTRAINT positive CHECK (x > 0) NOT VALID, ADD CONSTRAINT there NOT NULL x NOT VALID",
         "COMMENT ON CONSTRAINT positive ON n IS 'since May'",
+        "CREATE TABLE p (id integer, x integer) PARTITION BY RANGE (id)",
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9)",
+        "INSERT INTO p VALUES (1, -1)",
+        "ALTER TABLE p ADD CONSTRAINT above CHECK (x > 0) NOT VALID",
+        "COMMENT ON CONSTRAINT above ON p1 IS 'of the part'",
+        "ALTER TABLE p1 ADD CONSTRAINT own CHECK (x > 1) NOT VALID",
     )
     assert sync(pair, "one", "two").verified
     assert catalogue(second_postgres_url) == catalogue(postgres_url)
