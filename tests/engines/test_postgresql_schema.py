@@ -389,6 +389,12 @@ def test_rows_against_a_check_that_is_younger_are_carried_and_the_check_follows_
         "SET CONSTRAINTS ALL IMMEDIATE",
         "ALTER TABLE n ADD CONSTRAINT positive CHECK (x > 0) NOT VALID, ADD CONSTRAINT there NOT NULL x NOT VALID",
         "COMMENT ON CONSTRAINT positive ON n IS 'since May'",
+        "CREATE TABLE p (id integer, x integer) PARTITION BY RANGE (id)",
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (9)",
+        "INSERT INTO p VALUES (1, -1)",
+        "ALTER TABLE p ADD CONSTRAINT above CHECK (x > 0) NOT VALID",
+        "COMMENT ON CONSTRAINT above ON p1 IS 'of the part'",
+        "ALTER TABLE p1 ADD CONSTRAINT own CHECK (x > 1) NOT VALID",
     )
     assert sync(pair, "one", "two").verified
     assert catalogue(second_postgres_url) == catalogue(postgres_url)
@@ -426,3 +432,10 @@ def test_rows_that_exchange_what_no_unique_columns_hold_are_refused_with_the_way
         run(url, table, constraint, f"INSERT INTO t VALUES {rows}")
     with pytest.raises(RefusedRowError, match=rf"t id=1 is refused: .*{told}\n.*If rows exchange their values"):
         sync(pair, "one", "two")
+
+
+def test_the_class_of_operators_that_an_index_loses_is_named(pair: Config, postgres_url: str, tmp_path: Path) -> None:
+    run(postgres_url, "CREATE TABLE t (id integer PRIMARY KEY, n text)", "CREATE INDEX i ON t (n text_pattern_ops)")
+    result = sync(pair, "one", f"sqlite:///{tmp_path}/there.sqlite3")
+    told = "It is made without the operator class text_pattern_ops."
+    assert any(told in str(each.reason) for each in result.warnings if each.is_of_schema)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from tests.operations.databases import connected, contents, execute
 from toolkit.config import Config, Database
+from toolkit.core.progress import Silent
 from toolkit.errors import DeleteGuardError
 from toolkit.operations.sync import sync
 from toolkit.operations.transfer.deletes import DeleteLimit
@@ -64,13 +65,24 @@ def marked(config: Config, name: str) -> dict[str, list[Any]]:
     }
 
 
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.found.append(message)
+
+
 @EVERY_TARGET
 def test_rows_that_only_the_target_has_are_marked_and_a_second_run_writes_nothing(tasks: Config, target: str) -> None:
     put(tasks, "sqlite", range(1, 4))
     put(tasks, target, range(1, 6))
     execute(tasks.database(target), "UPDATE plain SET task_id = 5 WHERE id = 1")
     before = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
-    result = sync(tasks, "sqlite", target, options=SOFT)
+    notes = Notes()
+    result = sync(tasks, "sqlite", target, options=SOFT, progress=notes)
+    (told,) = [note for note in notes.found if "to be marked" in note]
+    assert told.startswith("plain: rows that only the target has stay there")
     assert {t.table: (t.marked, t.deleted, t.target_only) for t in result.tables} == {
         "task": (2, 0, 0),
         "dated": (2, 0, 0),

@@ -142,7 +142,7 @@ def lock_sign(error: BaseException) -> LockSign | None:
 # Checked row by row; the values of unique keys of columns get out of the way by themselves.
 EXCHANGED = (
     f"{CORRECT_ROW} If rows exchange their values, and are in order once all are written, change those of the target "
-    "by hand before, or have it checked at the end: an exclusion constraint that is DEFERRABLE INITIALLY DEFERRED."
+    "by hand before, or have it checked at the end: a UNIQUE or EXCLUDE constraint, DEFERRABLE INITIALLY DEFERRED."
 )
 
 

@@ -189,7 +189,9 @@ class KeysMaking(Struct):
             kept["nulls_not_distinct"] = True
         options.pop("nulls_not_distinct", None)
         if options:
-            self.making.note(what, f"It is made without {', '.join(sorted(options)).upper()}.")
+            self.making.note(
+                what, f"It is made without {', '.join(_option(*each) for each in sorted(options.items()))}."
+            )
         if condition is not None:
             kept["where"] = condition
         made_options: dict[str, Any] = {f"{self.making.engine.dialect}_{each}": value for each, value in kept.items()}
@@ -260,6 +262,11 @@ def _order(constraint: sa.Constraint) -> tuple[str, str]:
     return str(constraint.name or ""), ", ".join(each.name for each in columns) or str(
         getattr(constraint, "sqltext", "")
     )
+
+
+def _option(name: str, value: Any) -> str:
+    """An index's option in words: of classes of operators, which."""
+    return f"the operator class {', '.join(dict.fromkeys(value.values()))}" if name == "ops" else name.upper()
 
 
 def _given(item: sa.Index | sa.UniqueConstraint) -> dict[str, Any]:

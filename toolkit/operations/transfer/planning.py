@@ -13,6 +13,7 @@ from msgspec import Struct, field, structs
 from toolkit.compute.changes import compare, compare_rows
 from toolkit.core.digest import DIGEST_FIELD, digest_schema, keyed_digests
 from toolkit.core.plan import Action, TablePlan, load_plan, merge_plan
+from toolkit.core.tables import soft_delete_columns
 from toolkit.engines.portable.connection import batch_key, check_schema
 from toolkit.engines.portable.keys import require_keys
 from toolkit.engines.portable.lossy import require_exact, require_written_keys
@@ -120,6 +121,11 @@ def plan_table(
     else:
         found = merge_plan(spec, compare(spec, source, target, removed=mode.removes))
         if mode is Mode.SOFT_DELETE:
+            if found.deletes and not soft_delete_columns(spec):
+                progress.note(
+                    f"{spec.name}: rows that only the target has stay there: to be marked, they need a boolean "
+                    "is_deleted or a time deleted_at in both databases."
+                )
             found = soften(found, target)
     return replace(found, seconds=time.perf_counter() - started)
 

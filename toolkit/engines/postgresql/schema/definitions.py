@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -113,11 +114,10 @@ class _Found:
                 yield f"ALTER SEQUENCE {row.quoted} OWNED BY {row.owner}"
 
     def unproven(self) -> Iterator[str]:
-        """The checks that rows may be against, which were there before them."""
-        for row in self._all(self._constraints):
-            if row.kind in "cn" and not row.is_valid:
-                added = [*self._added([row]), *self._comment_of(row)]
-                yield from map(AfterRows, added)
+        """The checks that rows may be against, which were there before them; those of a table reach its partitions."""
+        found = [row for row in self._all(self._constraints) if row.kind in "cn" and not row.is_valid]
+        added = [*self._added((row for row in found if not row.is_inherited), only="")]
+        yield from map(AfterRows, (*added, *chain.from_iterable(map(self._comment_of, found))))
 
     def keys(self) -> Iterator[str]:
         """The keys and the indexes; those of partitions become parts of those of their tables."""
