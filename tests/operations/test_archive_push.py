@@ -25,6 +25,7 @@ from toolkit.errors import (
     MissingObjectError,
     SharedFilesError,
     StoreError,
+    ToolkitError,
     UnknownNameError,
 )
 from toolkit.operations.archive import backends, sending, uploading
@@ -630,3 +631,12 @@ def test_a_named_pipe_in_a_files_place_is_told_and_not_waited_for(config: Config
     (world.live / "a.jpg").unlink()
     restored = world.restore()
     assert ([file.path for file in restored.findings], (world.live / "a.jpg").read_bytes()) == (["pipe"], b"A")
+
+
+def test_an_age_that_cannot_be_read_is_in_nobody_s_way_who_does_not_ask_for_it(world: Gallery) -> None:
+    world.photo(1, "a", b"A")
+    world.run("UPDATE photo SET created_at = 'x'")
+    assert world.push(move=True).moved == 1
+    assert (world.restore().complete, world.verify().whole, world.audit().clean) == (True, True, True)
+    with pytest.raises(ToolkitError, match="created_at"):
+        world.push(older_than=dt.timedelta(days=1))

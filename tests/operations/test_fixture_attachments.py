@@ -613,3 +613,11 @@ def test_the_bundled_fixtures_bring_every_file_that_an_archive_wants(tmp_path: P
     assert files_of(found)[:2] == (5, 5)
     pushed = push(config, "sqlite")
     assert (pushed.files, pushed.objects, pushed.complete) == (5, 5, True)
+
+
+def test_files_without_the_manifest_that_says_whose_they_are_are_not_left_out_unsaid(kept: Gallery) -> None:
+    dumped(kept)
+    (kept.config.root / "out" / MANIFEST).unlink()
+    with pytest.raises(FixtureError, match=r"is not there: which rows point at the [0-9] files in"):
+        load_data(kept.config, kept.database, directory=kept.config.root / "out")
+    load_data(kept.config, kept.database, directory=kept.config.root / "out", attachments=AttachmentMode.LEAVE)

@@ -298,9 +298,23 @@ def test_a_name_that_obstore_does_not_take_does_not_end_the_listing(live: LiveBa
         (root / name).write_bytes(b"x")
     (Path(os.fsdecode(os.fsencode(root) + b"/bad\xff"))).write_bytes(b"xy")
     (root / "broken link").symlink_to("nowhere")
+    (root / "loop").symlink_to("loop")
     assert sorted(info.key for info in live.list()) == ["a\x01b", "bad\\xff", "fine", "new\nline"]
     with pytest.raises(StoreError, match="obstore, and so Advanced Alchemy, does not take"):
         read(live, "a\x01b")
+
+
+@pytest.mark.parametrize("kind", ["configured"], indirect=True)
+def test_a_file_that_is_replaced_while_it_is_read_is_told_as_such(
+    live: LiveBackend, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.stores.object_reader._WINDOW_BYTES", 4)
+    (root / "a").write_bytes(b"12345678")
+    chunks = live.read("a")
+    next(chunks)
+    (root / "a").write_bytes(b"123456789")
+    with pytest.raises(StoreError, match="'a': it was replaced while it was read"):
+        list(chunks)
 
 
 @pytest.mark.parametrize("kind", ["configured", "obstore"], indirect=True)

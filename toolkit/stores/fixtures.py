@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from toolkit.core.fixture_manifest import FixtureFile, FixtureManifest
+from toolkit.core.fixture_manifest import ATTACHMENTS, MANIFEST, Attachments, FixtureFile, FixtureManifest
 from toolkit.core.plan import TransferWarning
 from toolkit.core.problems import Problems
 from toolkit.core.progress import Progress
@@ -28,6 +29,8 @@ _AS_STORED = (
     "What is stored is written by toolkit dump-data (alchemy dump-data decrypts it); to load it as it is all the same: "
     "--as-stored."
 )
+
+_OBJECT = re.compile("[0-9a-f]{64}")
 
 
 class FixtureDirectory:
@@ -57,6 +60,24 @@ class FixtureDirectory:
     def manifest(self) -> FixtureManifest:
         """What `dump-data` says of the directory; empty if it says nothing."""
         return read_manifest(self.directory) or FixtureManifest()
+
+    @property
+    def attachments(self) -> Attachments:
+        """The files that rows point at.
+
+        Raises:
+            FixtureError: they are there, but not the manifest, which alone says how they were called.
+        """
+        folder = ATTACHMENTS.rstrip("/")
+        if not self.directory.has(MANIFEST) and folder in self.directory.folders():
+            kept = [name for name in self.directory.files(ATTACHMENTS) if _OBJECT.fullmatch(name)]
+            if kept:
+                raise FixtureError(
+                    f"{self.name}/{MANIFEST}",
+                    f"is not there: which rows point at the {len(kept):,} files in {folder} is not known",
+                    "Restore it, or load the rows alone: --no-attachments.",
+                )
+        return self.manifest.attachments
 
     @cached_property
     def _files(self) -> Mapping[str, list[tuple[str, FileForm]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -270,7 +271,7 @@ def walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) ->
         for entry in entries:
             # What does not decode can be in no row: it is only told.
             key = prefix + entry.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-            with suppress(FileNotFoundError):
+            with _no_file_skipped():
                 if entry.is_dir():
                     target = os.path.realpath(entry.path) if entry.is_symlink() else None
                     if target is None or target not in seen:
@@ -278,6 +279,16 @@ def walk(folder: Path, prefix: str, seen: set[str], unfinished: bool = False) ->
                 elif entry.is_file() and bool(_UNFINISHED.search(entry.name)) == unfinished:
                     found = entry.stat()
                     yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+@contextmanager
+def _no_file_skipped() -> Iterator[None]:
+    """A link that leads nowhere, or to itself, is no file, and hides no others."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
 
 
 def permissions(mode: int) -> int:

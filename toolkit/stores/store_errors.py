@@ -72,7 +72,7 @@ _BY_TEXT: Mapping[str, tuple[str, str]] = {
         "Try again later, or with fewer files at a time.",
     ),
     BROKEN_TEXT: (BROKEN, BROKEN_ADVICE),
-    "412 Precondition Failed": ("it was replaced while it was read", "Run again."),
+    "412 Precondition Failed|Request precondition failure": ("it was replaced while it was read", "Run again."),
     "Could not parse path|Filenames containing trailing|invalid path": (
         "a name that obstore, and so Advanced Alchemy, does not take",
         "Give the file another name.",

@@ -84,7 +84,7 @@ def push(
         # The snapshot is one of the tables that are left: another push that leaves out others is of other rows.
         holding = [spec.name for spec in file_tables(metadata, tables)]
         tables = [str(table.fullname) for table in choose_tables(metadata, holding, exclude)]
-    specs = file_tables(metadata, tables, where)
+    specs = file_tables(metadata, tables, where, with_age=options.older_than is not None)
     conditions = {spec.name: _on_one_line(spec.conditions) for spec in specs if spec.conditions}
     scope = Scope(tuple(sorted(set(tables))), dict(sorted(conditions.items())), older)
     with Catalogue(collecting.SCHEMA + moving.SCHEMA) as catalogue:

@@ -111,9 +111,9 @@ def file_columns(spec: TableSpec) -> tuple[str, ...]:
 
 
 def file_tables(
-    metadata: MetaData, names: Sequence[str] = (), where: Conditions | None = None
+    metadata: MetaData, names: Sequence[str] = (), where: Conditions | None = None, *, with_age: bool = False
 ) -> tuple[TableSpec, ...]:
-    """The named tables, or all that hold files, with those columns, their keys and their age alone.
+    """The named tables, or all that hold files, with those columns and their keys alone, and their age if it matters.
 
     Raises:
         UnknownNameError: no such table.
@@ -132,7 +132,7 @@ def file_tables(
                 "so that an archive cannot say whose they are.",
                 "Give it a key.",
             )
-    return tuple(narrow(spec) for spec in narrowed(specs, where or {}))
+    return tuple(narrow(spec, with_age=with_age) for spec in narrowed(specs, where or {}))
 
 
 def _holds_files(table: Table) -> bool:
@@ -147,9 +147,9 @@ def _is_file(type_: TypeEngine[Any]) -> bool:
         return False
 
 
-def narrow(spec: TableSpec) -> TableSpec:
-    """A table with its columns of files, its key and its age alone."""
-    wanted = {*spec.key, *file_columns(spec), *age_column(spec)}
+def narrow(spec: TableSpec, *, with_age: bool = False) -> TableSpec:
+    """A table with its columns of files and its key alone; with its age, which may not be readable, if that matters."""
+    wanted = {*spec.key, *file_columns(spec), *(age_column(spec) if with_age else ())}
     return spec.project(name for name in spec.column_names if name in wanted)
 
 
