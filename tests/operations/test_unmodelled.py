@@ -141,8 +141,12 @@ def test_indexes_of_sqlite_are_no_data_but_what_is_nowhere_else_is(things: Confi
         "CREATE VIRTUAL TABLE empty USING fts5(body)",
         "CREATE TABLE thing_index_notes (x)",
         "INSERT INTO thing_index_notes VALUES (1)",
+        # The index has none of this name, as its texts are another table's.
+        "CREATE TABLE thing_index_content (x)",
+        "INSERT INTO thing_index_content VALUES (1)",
     )
-    expected = {("sqlite", "note"), ("sqlite", "place"), ("sqlite", "thing_index_notes")}
+    own = ("note", "place", "thing_index_notes", "thing_index_content")
+    expected = {("sqlite", each) for each in own}
     assert places(sync(things, "sqlite", "sqlite2").warnings) == expected
 
 

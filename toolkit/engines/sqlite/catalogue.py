@@ -42,6 +42,8 @@ _SHADOWS = {
 # Those of them that have a row for each.
 _HELD_IN = ("_content", "_rowid")
 _MODULE = re.compile(r"\bUSING\s+[\"`\[]?(\w+)", re.IGNORECASE)
+# A full-text table over another's texts, or none, makes no `_content`: one of that name is an application's.
+_HAS_NO_CONTENT = re.compile(r"[(,]\s*content\s*=(?!.*\bcontentless_unindexed\b)", re.IGNORECASE | re.DOTALL)
 
 _BINARY = "BINARY"
 _TABLE = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(:table)"
@@ -93,7 +95,8 @@ def stored_tables(connection: SqliteSnapshot) -> Iterator[StoredTable]:
 def _suffixes(virtual: Any) -> tuple[str, ...]:
     """How the tables end that a virtual one has beside it."""
     module = _MODULE.search(virtual.sql.replace(virtual.name, "", 1))
-    return _SHADOWS.get(module[1].lower(), ()) if module else ()
+    found = _SHADOWS.get(module[1].lower(), ()) if module else ()
+    return tuple(each for each in found if each != "_content") if _HAS_NO_CONTENT.search(virtual.sql) else found
 
 
 def is_strict(connection: SqliteSnapshot, spec: TableSpec) -> bool:
