@@ -41,6 +41,7 @@ _SHADOWS = {
 }
 # Those of them that have a row for each.
 _HELD_IN = ("_content", "_rowid")
+WITH_INDEX = frozenset(_SHADOWS)
 _MODULE = re.compile(r"\bUSING\s+[\"`\[]?(\w+)", re.IGNORECASE)
 # How the columns of such tables begin: another of that name is an application's own. Not all make all of them:
 # `content=…` of a full-text table leaves out `_content`, `columnsize=0` and `matchinfo=fts3` `_docsize`.
@@ -105,10 +106,15 @@ def stored_tables(connection: SqliteSnapshot) -> Iterator[StoredTable]:
             yield StoredTable(row.name, None, (), held)
 
 
+def module(table: str, sql: str) -> str:
+    """What a virtual table is one of, by the statement that made it."""
+    found = _MODULE.search(sql.replace(table, "", 1))
+    return found[1].lower() if found else ""
+
+
 def _shadows(virtual: Any, columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The tables that a virtual one has beside it, of which an application never knows."""
-    module = _MODULE.search(virtual.sql.replace(virtual.name, "", 1))
-    for suffix in _SHADOWS.get(module[1].lower(), ()) if module else ():
+    for suffix in _SHADOWS.get(module(virtual.name, virtual.sql), ()):
         name = f"{virtual.name}{suffix}"
         if name in columns and re.match(_BEGINNINGS[suffix], " ".join(columns[name])):
             yield name
