@@ -102,7 +102,9 @@ LOSSY: list[tuple[str, str, str, Type, str]] = [
     ("duckdb", "INTEGER[]", "[1]", sa.JSON, "[1]"),
     ("sqlite", "BLOB", "'text'", sa.LargeBinary, "text"),
     ("sqlite", "BLOB", "1.5", sa.LargeBinary, "1.5"),
-    ("sqlite", "DATETIME", "0.12345678901234567", sa.String, "0.123456789012346"),
+    ("sqlite", "DATETIME", "0.12345678901234567", sa.String, "0.1234567890123456"),
+    ("sqlite", "BLOB", "''", sa.LargeBinary, "holds '', of type BLOB"),
+    ("sqlite", "", "x'31'", sa.String, "holds b'1', of no type"),
 ]
 
 # The same without what is shown: such a value is carried, whatever the types.

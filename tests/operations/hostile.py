@@ -50,6 +50,7 @@ def of_sqlite() -> Schema:
         column("weird", sa.Text(), "TEXT", None, sa.Computed(verbatim("printf('%d', parent)"), persisted=True)),
         column("xmin", sa.BigInteger(), "INTEGER"),
         column(LONG, sa.Text(), "TEXT"),
+        sa.PrimaryKeyConstraint("id", sqlite_on_conflict="IGNORE"),
         sa.UniqueConstraint("e mail"),
         sa.UniqueConstraint("status", "born", name="same"),
         sa.CheckConstraint(verbatim("status in ('new', \"old\") and active in (0, 1)")),

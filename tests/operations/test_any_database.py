@@ -495,9 +495,14 @@ def test_an_index_of_sqlites_is_left_out_by_itself_and_may_be_excluded(bare: Con
 
 def test_texts_that_a_full_text_table_has_itself_are_told_to_stay_behind(bare: Config) -> None:
     note = ("CREATE VIRTUAL TABLE note USING fts5(body)", "INSERT INTO note VALUES ('x')")
-    fill(bare, "sqlite", AUTHORS, ROWS[0], *note, "CREATE VIRTUAL TABLE found USING fts5(body)")
+    others = (
+        "CREATE VIRTUAL TABLE found USING fts5(body)",
+        "CREATE VIRTUAL TABLE word USING fts5vocab('found', 'row')",
+    )
+    fill(bare, "sqlite", AUTHORS, ROWS[0], *note, *others)
     told = {each.place: each.reason or "" for each in sync(bare, "sqlite", "duckdb").warnings if each.is_of_schema}
     assert "index of SQLite's" in told["found"]
+    assert "Its rows are what the module fts5vocab of SQLite's shows" in told["word"]
     assert "texts of its own, which stay behind" in told["note"]
     (copy,) = re.findall(r"CREATE TABLE .*(?=\.)", told["note"])
     execute(bare.database("sqlite"), copy)

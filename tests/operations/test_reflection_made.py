@@ -150,6 +150,7 @@ def test_a_key_without_regard_to_case_takes_and_refuses_what_it_did_in_sqlite(co
             "postgres",
             {
                 "child: index child: It is child_child there: that name is taken.",
+                "person: primary key of id: It is made without ON CONFLICT.",
                 "person.active: NOT NULL: It is made without ON CONFLICT: NULL is refused there.",
                 "person.odd: default (char(65, 66)): Left out: the meaning of CHAR(65, 66) is not certain there.",
                 "person.xmin: name: It is xmin_2 there: that name is taken.",

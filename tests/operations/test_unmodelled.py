@@ -141,8 +141,15 @@ def test_indexes_of_sqlite_are_no_data_but_what_is_nowhere_else_is(things: Confi
         "CREATE VIRTUAL TABLE empty USING fts5(body)",
         "CREATE TABLE thing_index_notes (x)",
         "INSERT INTO thing_index_notes VALUES (1)",
+        # The indexes have none of these names: the texts are another table's, and no sizes are kept.
+        "CREATE TABLE thing_index_content (x)",
+        "INSERT INTO thing_index_content VALUES (1)",
+        "CREATE VIRTUAL TABLE small USING fts5(a, columnsize=0)",
+        "CREATE TABLE small_docsize (id INTEGER, x)",
+        "INSERT INTO small_docsize VALUES (1, 1)",
     )
-    expected = {("sqlite", "note"), ("sqlite", "place"), ("sqlite", "thing_index_notes")}
+    own = ("note", "place", "thing_index_notes", "thing_index_content", "small_docsize")
+    expected = {("sqlite", each) for each in own}
     assert places(sync(things, "sqlite", "sqlite2").warnings) == expected
 
 

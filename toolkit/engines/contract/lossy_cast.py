@@ -13,3 +13,5 @@ class LossyCast(Struct, frozen=True):
     reason: str = ""
     """What these values are, if it is not their type that tells; with `advice`, what to do."""
     advice: str = ""
+    is_raw: bool = False
+    """Whether a value is shown as it is, not the database's text of it, of which bytes and texts are one."""

@@ -97,7 +97,12 @@ def _require_none(
     }
     query = sa.select(
         sa.case(*((condition, sa.literal(name)) for name, condition in changed.items())),
-        sa.case(*((condition, sa.cast(raw[name], sa.Text)) for name, condition in changed.items())),
+        sa.case(
+            *(
+                (condition, raw[name] if casts[name].is_raw else sa.cast(raw[name], sa.Text))
+                for name, condition in changed.items()
+            )
+        ),
         *(sa.cast(raw[name], sa.Text) for name in spec.shown_key),
     ).where(sa.or_(*changed.values()), connection.repository(spec).within)
     with connection.translated(), connection.showing():
@@ -113,9 +118,10 @@ def lossy_doubt(database: str, type_: LogicalType, cast: LossyCast) -> Doubt:
     """The values of a column that reading them as the model's type would change."""
     if cast.reason:
         return Doubt(cast.condition, f"holds {{}}, {cast.reason}", cast.reason, cast.advice)
-    reason = f"of type {cast.actual} in {database}, which the model's {type_} cannot hold as it is"
+    declared = f"of type {cast.actual}" if cast.actual else "of no type"
+    reason = f"{declared} in {database}, which the model's {type_} cannot hold as it is"
     advice = (
         f"Correct the values, give the columns the types that {database} has, or declare them as String to "
         "have them carried as text."
     )
-    return Doubt(cast.condition, f"holds {{}}, {reason}", reason, advice)
+    return Doubt(cast.condition, f"holds {{}}, {reason}", reason, advice, is_raw=cast.is_raw)

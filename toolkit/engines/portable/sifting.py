@@ -39,7 +39,7 @@ class Doubt(Struct, frozen=True):
 
     def of(self, column: str, whole: Any) -> BadValue:
         """The value as one of them."""
-        value = shown_plainly(whole)
+        value = "''" if whole == "" else shown_plainly(whole)
         return BadValue(column, value, self.problem.replace("{}", value), self.reason, self.advice, whole)
 
 

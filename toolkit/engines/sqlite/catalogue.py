@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,23 @@ _SHADOWS = {
 }
 # Those of them that have a row for each.
 _HELD_IN = ("_content", "_rowid")
+WITH_INDEX = frozenset(_SHADOWS)
 _MODULE = re.compile(r"\bUSING\s+[\"`\[]?(\w+)", re.IGNORECASE)
+# How the columns of such tables begin: another of that name is an application's own. Not all make all of them:
+# `content=…` of a full-text table leaves out `_content`, `columnsize=0` and `matchinfo=fts3` `_docsize`.
+_BEGINNINGS = {
+    "_content": r"(id|docid) c\d",
+    "_config": "k v$",
+    "_data": "id block$",
+    "_docsize": "(id sz|docid size)",
+    "_idx": "segid term pgno$",
+    "_segdir": "level idx start_block",
+    "_segments": "blockid block$",
+    "_stat": "id value$",
+    "_rowid": "rowid nodeno",
+    "_node": "nodeno data$",
+    "_parent": "nodeno parentnode$",
+}
 
 _BINARY = "BINARY"
 _TABLE = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(:table)"
@@ -79,21 +95,29 @@ def stored_tables(connection: SqliteSnapshot) -> Iterator[StoredTable]:
     """All tables but SQLite's own and an index's; a full-text table only where the text itself is in it."""
     with connection.translated():
         rows = connection.sqlalchemy.execute(sa.text(_TABLES)).all()
-    names = {row.name for row in rows}
-    shadows = {row.name: [f"{row.name}{suffix}" for suffix in _suffixes(row)] for row in rows if row.is_virtual}
+    columns = {row.name: json.loads(row.columns) for row in rows}
+    shadows = {row.name: [*_shadows(row, columns)] for row in rows if row.is_virtual}
     hidden = {name for each in shadows.values() for name in each}
     for row in rows:
         if not row.is_virtual and row.name not in hidden:
-            yield StoredTable(row.name, None, tuple(json.loads(row.columns)), row.name)
-        held = next((name for name in shadows.get(row.name, ()) if name in names and name.endswith(_HELD_IN)), None)
+            yield StoredTable(row.name, None, tuple(columns[row.name]), row.name)
+        held = next((name for name in shadows.get(row.name, ()) if name.endswith(_HELD_IN)), None)
         if held is not None:
             yield StoredTable(row.name, None, (), held)
 
 
-def _suffixes(virtual: Any) -> tuple[str, ...]:
-    """How the tables end that a virtual one has beside it."""
-    module = _MODULE.search(virtual.sql.replace(virtual.name, "", 1))
-    return _SHADOWS.get(module[1].lower(), ()) if module else ()
+def module(table: str, sql: str) -> str:
+    """What a virtual table is one of, by the statement that made it."""
+    found = _MODULE.search(sql.replace(table, "", 1))
+    return found[1].lower() if found else ""
+
+
+def _shadows(virtual: Any, columns: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The tables that a virtual one has beside it, of which an application never knows."""
+    for suffix in _SHADOWS.get(module(virtual.name, virtual.sql), ()):
+        name = f"{virtual.name}{suffix}"
+        if name in columns and re.match(_BEGINNINGS[suffix], " ".join(columns[name])):
+            yield name
 
 
 def is_strict(connection: SqliteSnapshot, spec: TableSpec) -> bool:

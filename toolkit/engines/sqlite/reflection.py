@@ -11,6 +11,7 @@ from sqlalchemy.types import TypeEngine
 
 from toolkit.core.schema import Note
 from toolkit.core.sql_terms import quoted
+from toolkit.engines.sqlite.catalogue import WITH_INDEX, module
 from toolkit.engines.sqlite.structure import StoredColumn, StoredForeignKey, StoredIndex, StoredStructure
 
 if TYPE_CHECKING:
@@ -153,11 +154,13 @@ def left_out(connection: SqliteSnapshot) -> Iterator[Note]:
         elif row.type == "view":
             yield Note(row.name, "view", "Views are not copied: make it again where it is wanted.")
         else:
-            yield Note(row.name, "virtual table", _of_virtual(connection, row.name))
+            yield Note(row.name, "virtual table", _of_virtual(connection, row.name, module(row.name, row.sql)))
 
 
-def _of_virtual(connection: SqliteSnapshot, name: str) -> str:
-    """What of a virtual table is not carried: an index alone, or texts that it has itself."""
+def _of_virtual(connection: SqliteSnapshot, name: str, kind: str) -> str:
+    """What of a virtual table is not carried: an index alone, texts that it has itself, or what its module shows."""
+    if kind not in WITH_INDEX:
+        return f"Its rows are what the module {kind} of SQLite's shows: make it again where it is wanted."
     held = next((each.rows_in for each in connection.stored_tables() if each.name == name), None)
     if held is None or connection.asking.row(f"SELECT 1 FROM {quoted(held)} LIMIT 1") is None:
         return "It is an index of SQLite's, with tables of its own: make it again where it is wanted."

@@ -87,7 +87,7 @@ class SqliteRepository(TableRepository):
             beside = self._beside_texts(value) if column.type.kind == Kind.TEXT and "BLOB" in type_.upper() else None
             conditions = [each for each in (adapter(column).lossy(type_, value), unlike, beside) if each is not None]
             if conditions:
-                found[column.name] = LossyCast(type_ or "no type", " OR ".join(conditions))
+                found[column.name] = LossyCast(type_, " OR ".join(conditions), is_raw=True)
         return found
 
     def in_utc(self, column: str) -> str | None:

@@ -58,6 +58,7 @@ class KeysMaking(Struct):
         if self._is_constrained_computed(names, what) or self._is_unindexed(names, what):
             return
         self._tell_timing(key, what)
+        self._tell_options(key, what)
         name = self._key_name(key, what)
         self.made.append_constraint(sa.PrimaryKeyConstraint(*(self.made.c[each] for each in names), name=name))
         if self._folding(names):
@@ -118,7 +119,7 @@ class KeysMaking(Struct):
         if key.deferrable and not (self.making.target.has_deferrable_keys and isinstance(key, sa.UniqueConstraint)):
             self.making.note(what, "It is checked by each statement there, not at the end of a transaction.")
 
-    def _tell_options(self, key: sa.UniqueConstraint, what: str) -> None:
+    def _tell_options(self, key: sa.PrimaryKeyConstraint | sa.UniqueConstraint, what: str) -> None:
         for option in _given(key):
             if option in ("on_conflict", "include"):
                 self.making.note(what, f"It is made without {option.replace('_', ' ').upper()}.")
@@ -270,6 +271,7 @@ def _option(name: str, value: Any) -> str:
 
 
 def _given(item: sa.Index | sa.UniqueConstraint) -> dict[str, Any]:
+def _given(item: sa.Index | sa.PrimaryKeyConstraint | sa.UniqueConstraint) -> dict[str, Any]:
     """What SQLAlchemy's options of any engine say, by their names without the engine's."""
     options = {name.partition("_")[2]: value for name, value in item.dialect_kwargs.items()}
     return {name: each for name, each in options.items() if isinstance(each, sa.ClauseElement) or each}
