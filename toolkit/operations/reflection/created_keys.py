@@ -270,7 +270,6 @@ def _option(name: str, value: Any) -> str:
     return f"the operator class {', '.join(dict.fromkeys(value.values()))}" if name == "ops" else name.upper()
 
 
-def _given(item: sa.Index | sa.UniqueConstraint) -> dict[str, Any]:
 def _given(item: sa.Index | sa.PrimaryKeyConstraint | sa.UniqueConstraint) -> dict[str, Any]:
     """What SQLAlchemy's options of any engine say, by their names without the engine's."""
     options = {name.partition("_")[2]: value for name, value in item.dialect_kwargs.items()}
