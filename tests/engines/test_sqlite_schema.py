@@ -23,6 +23,7 @@ from toolkit.engines.sqlite.connection import SqliteConnection
 from toolkit.engines.sqlite.structure import structures
 from toolkit.errors import SchemaMismatchError, StatementError
 from toolkit.operations.sync import sync
+from toolkit.operations.transfer.options import Mode, Options
 
 MakeFile = Callable[..., Database]
 
@@ -465,3 +466,16 @@ def test_tables_with_a_function_of_their_applications_own_are_copied_or_refused_
     # A table of the same definition cannot be written to.
     with pytest.raises(StatementError, match="SQLite has no function slug: it is one of the application's"):
         sync(bare, source, f"sqlite:///{tmp_path}/copy.sqlite", exclude=["page"])
+
+
+def test_what_a_trigger_raises_on_a_deletion_is_told_as_its_refusal(config: Config, tmp_path: Path) -> None:
+    bare = replace(config, metadata="", migrations=config.root / "none")
+    for name, rows in (("source", "(1)"), ("target", "(1), (2)")):
+        with closing(sqlite3.connect(tmp_path / f"{name}.sqlite")) as file:
+            file.executescript(f"CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES {rows}")
+    with closing(sqlite3.connect(tmp_path / "target.sqlite")) as file:
+        file.execute("CREATE TRIGGER kept BEFORE DELETE ON t BEGIN SELECT RAISE(ABORT, 'no'); END")
+    urls = [f"sqlite:///{tmp_path}/{name}.sqlite" for name in ("source", "target")]
+    with pytest.raises(StatementError, match="a trigger refuses a row: no") as caught:
+        sync(bare, *urls, options=Options(mode=Mode.REPLACE))
+    assert "--hold-triggers" in caught.value.advice

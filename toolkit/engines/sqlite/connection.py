@@ -244,7 +244,12 @@ class SqliteConnection(SqliteSnapshot):
             # ADBC hears Ctrl-C itself while it is at work, and would cancel, which its driver for SQLite cannot.
             if isinstance(error.__cause__, KeyboardInterrupt | adbc_driver_manager.NotSupportedError):
                 raise KeyboardInterrupt from error
-            raise self.known_error(str(getattr(error, "orig", None) or error)) from error
+            own = getattr(error, "orig", None) or error
+            if getattr(own, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_TRIGGER":
+                # All that SQLite tells is the text that the trigger raises, which may be any.
+                advice = "Keep triggers from firing (--hold-triggers), or leave such rows as they are."
+                raise StatementError(self.name, f"a trigger refuses a row: {own}", advice) from error
+            raise self.known_error(str(own)) from error
 
     def showing(self) -> AbstractContextManager[None]:
         """Bytes, and texts that are no UTF-8, are shown as texts, too."""
