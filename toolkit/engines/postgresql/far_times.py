@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from typing import Any
 
+import numpy as np
 import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
@@ -39,7 +40,7 @@ class _Far(Loader):
         except psycopg.DataError:
             return self._number(bytes(data).decode())
 
-    def _number(self, text: str) -> int:
+    def _number(self, text: str) -> int | np.datetime64:
         return microseconds_of(_expanded(text), None)
 
 
@@ -49,8 +50,9 @@ class _FarInstant(_Far):
 
 
 class _FarDate(_Far):
-    def _number(self, text: str) -> int:
-        return days_of(_expanded(text))
+    # Of what unit it is, it says: where a model has times, days would be read as microseconds.
+    def _number(self, text: str) -> np.datetime64:
+        return np.datetime64(days_of(_expanded(text)), "D")
 
 
 class _EndOfDay(_Far):
